@@ -1,0 +1,108 @@
+// The seam between what is computed and on what: a Backend compiles a model's Program once for its device;
+// the Executable that comes out runs batches. Nothing is allocated or decided in the token loop.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+
+namespace quern::engine::gguf {
+class File;
+}
+namespace quern::engine::model {
+struct Program;
+}
+
+namespace quern::engine::runtime {
+
+/// How keys and values are kept. The names are those of the command line: "f32", "f16", "q8_0".
+enum class KvCacheType : std::uint8_t { kF32, kF16, kQ8_0 };
+
+/// Tokens in one block of the KV cache.
+inline constexpr std::int32_t kKvBlockTokens = 32;
+
+struct CompileOptions {
+  std::int32_t kvTokens = 4096;  ///< tokens that the KV cache holds over all sequences; rounded up to blocks
+  std::int32_t batchTokens = 512;  ///< the most tokens in one Batch
+  std::int32_t logitRows = 64;     ///< the most rows of logits in one Batch
+  std::int32_t threads = 0;        ///< 0: one per physical core
+  KvCacheType kvType = KvCacheType::kF16;
+  std::string kernels;  ///< empty: the best; otherwise a table's name, for tests and comparisons
+};
+
+/// Called with 0…1 while loading, from the loading thread. Returning false cancels (Error kCancelled).
+using Progress = std::function<bool(double fraction)>;
+
+/// A run of tokens of one sequence. Positions are consecutive; blockTable[p / kKvBlockTokens] is the cache
+/// block of position p, for all positions from 0 to the slice's last.
+struct Slice {
+  std::span<const std::int32_t> tokens;
+  std::int32_t firstPosition = 0;
+  std::span<const std::uint32_t> blockTable;
+  /// Rows of logits wanted: the last `logitRows` tokens of this slice (0: none, as for the middle of a
+  /// prompt).
+  std::int32_t logitRows = 0;
+};
+
+struct Batch {
+  std::span<const Slice> slices;
+};
+
+struct MemoryUse {
+  std::uint64_t weightBytes = 0;
+  std::uint64_t kvBytes = 0;
+  std::uint64_t workBytes = 0;
+};
+
+/// A compiled model. run() is called by one thread at a time (the engine thread).
+class Executable {
+ public:
+  virtual ~Executable() = default;
+
+  /// Runs one step. On success logits() holds the wanted rows in the order of the slices. Errors:
+  /// kInvalidArgument (limits of CompileOptions exceeded), kDevice.
+  virtual base::Result<void> run(const Batch& batch) = 0;
+  /// Row `index` of the last run: [vocabularySize]. Valid and writable until the next run().
+  virtual std::span<float> logits(std::int32_t index) = 0;
+
+  virtual std::int32_t vocabularySize() const = 0;
+  virtual std::int32_t kvBlocks() const = 0;  ///< blocks in the cache
+  /// Copies the contents of one cache block over another (copy on write).
+  virtual void copyBlock(std::uint32_t from, std::uint32_t to) = 0;
+
+  virtual MemoryUse memory() const = 0;
+  /// Bytes that one decode step of one sequence at this position must read: weights plus cache. What tokens/s
+  /// are held against.
+  virtual std::uint64_t bytesPerToken(std::int32_t position) const = 0;
+  virtual std::int32_t threads() const = 0;
+  virtual std::string description() const = 0;  ///< "CPU AVX-512 VNNI, 2 threads"
+
+  /// Hint that tokens are (not) being made: workers spin while active, sleep otherwise.
+  virtual void setActive(bool active) = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string name() const = 0;  ///< "cpu"
+  /// `program` names tensors of `file`. Errors: kOutOfMemory (need and free in the sentence), kUnsupported (a
+  /// tensor type no kernel reads), kCancelled.
+  virtual base::Result<std::unique_ptr<Executable>> compile(std::shared_ptr<const gguf::File> file,
+                                                            const model::Program& program,
+                                                            const CompileOptions& options,
+                                                            const Progress& progress) = 0;
+};
+
+std::unique_ptr<Backend> makeCpuBackend();
+
+/// The read bandwidth of this machine's memory in bytes/s with `threads` threads, measured once (≈ 0.3 s) and
+/// remembered for the life of the process.
+double measuredReadBandwidth(std::int32_t threads);
+
+}  // namespace quern::engine::runtime

@@ -1,0 +1,139 @@
+// The table of CPU kernels: one per instruction set, chosen once at start. Kernels own no threads: every call
+// handles the rows, tokens or heads that it is given, so that a caller can share work out as it likes.
+//
+// Shapes are written [outer, inner]; all pointers to floats are plain float32 unless said otherwise.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/formats/formats.h"
+
+namespace quern::kernels::cpu {
+
+/// Rows are packed in tiles of this many, so that one vector lane is one row; shares of a matmul are whole
+/// tiles.
+inline constexpr std::int64_t kRowTile = 16;
+/// Activations are quantized in blocks of this many values, the block of the 4-bit formats.
+inline constexpr std::int64_t kActivationBlock = 32;
+/// Alignment of packed matrices and of rows of quantized activations: one cache line, one 512-bit vector.
+inline constexpr std::size_t kAlignment = 64;
+
+/// A weight matrix [rows, cols] in the layout of packRows(). Row counts that are no multiple of kRowTile are
+/// padded with rows of zeros inside `data`; results are only written for real rows.
+struct PackedMatrix {
+  DType type = DType::kF32;
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  const std::byte* data = nullptr;
+  std::size_t sizeBytes = 0;
+};
+
+/// A group of rows of activations [tokens, cols], as float32 and, where the weights ask for it, as int8.
+struct Activations {
+  const float* values = nullptr;  ///< [tokens, stride]
+  std::int64_t stride = 0;        ///< floats from one token to the next
+  const std::int8_t* quantized =
+      nullptr;                    ///< [tokens, cols], each row kAlignment-aligned when cols % 64 == 0
+  const float* scales = nullptr;  ///< [tokens, cols / kActivationBlock]
+  const float* sums = nullptr;  ///< [tokens, cols / kActivationBlock]: scale × sum of the block's int8 values
+};
+
+enum class KvType : std::uint8_t { kF32, kF16, kQ8_0 };
+
+/// Bytes that one head's key or value of `headDim` elements takes in the cache. Q8_0 needs headDim % 32 == 0.
+std::size_t kvRowBytes(KvType type, std::int64_t headDim);
+
+/// One share of attention: `queryTokens` tokens of one sequence × the query heads that share one key/value
+/// head. Keys and values lie in blocks of `blockTokens` tokens; block b of this sequence, this layer and this
+/// head begins at keyBlocks[b] / valueBlocks[b] and holds its tokens one after another, kvRowBytes() each.
+struct AttentionTask {
+  const float* query = nullptr;       ///< [queryTokens, groupHeads, headDim] with the two strides below
+  std::int64_t queryTokenStride = 0;  ///< floats
+  std::int64_t queryHeadStride = 0;   ///< floats
+  float* output = nullptr;            ///< same shape as query, with headDim = valueDim
+  std::int64_t outputTokenStride = 0;
+  std::int64_t outputHeadStride = 0;
+  std::int64_t queryTokens = 0;
+  std::int64_t groupHeads = 0;
+  std::int64_t headDim = 0;
+  std::int64_t firstPosition =
+      0;                    ///< position of query token 0; token i sees positions <= firstPosition + i …
+  std::int64_t window = 0;  ///< … and, when window > 0, only the last `window` of them (its own included)
+  const std::byte* const* keyBlocks = nullptr;
+  const std::byte* const* valueBlocks = nullptr;
+  std::int64_t blockTokens = 0;
+  KvType type = KvType::kF16;
+  float scale = 1.0F;        ///< multiplies q·k
+  float softcap = 0.0F;      ///< when > 0: s = softcap · tanh(s / softcap)
+  float* scratch = nullptr;  ///< attentionScratchFloats() floats of the worker's own
+};
+
+struct Kernels {
+  const char* name;  ///< "generic", "avx2", "avx512vnni"
+
+  // --- weights
+  // ---------------------------------------------------------------------------------------------------
+  /// Whether matmul() knows the type at all.
+  bool (*supports)(DType type);
+  /// Whether matmul() reads Activations::quantized for this type (otherwise Activations::values).
+  bool (*readsQuantized)(DType type);
+  /// Bytes of a packed matrix, padding included.
+  std::size_t (*packedBytes)(DType type, std::int64_t rows, std::int64_t cols);
+  /// Packs rows [rowBegin, rowEnd) of a row-major GGUF matrix [rows, cols] at `source` into `target`, the
+  /// start of the whole packed matrix. rowBegin is a multiple of kRowTile; rowEnd too, or equal to rows.
+  void (*packRows)(DType type, const std::byte* source, std::int64_t rows, std::int64_t cols,
+                   std::int64_t rowBegin, std::int64_t rowEnd, std::byte* target);
+
+  // --- matrix times activations
+  // ----------------------------------------------------------------------------------
+  /// One row [cols] to int8: blocks of 32, scale = max|x| / 127, round to nearest even.
+  void (*quantizeRow)(const float* x, std::int64_t cols, std::int8_t* quantized, float* scales, float* sums);
+  /// output[t, r] (=, or += with `accumulate`) Σ_c weights[r, c] · x[t, c] for r in [rowBegin, rowEnd), t in
+  /// [0, tokens). rowBegin is a multiple of kRowTile; rowEnd too, or equal to weights.rows. The result of a
+  /// row does not depend on `tokens`: batching never changes an answer.
+  void (*matmul)(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t rowEnd,
+                 const Activations& x, std::int64_t tokens, float* output, std::int64_t outputStride,
+                 bool accumulate);
+
+  // --- vectors
+  // ---------------------------------------------------------------------------------------------------
+  /// out = x / sqrt(mean(x²) + eps) · weight; weight may be null (all ones). x and out may be the same.
+  void (*rmsNorm)(const float* x, const float* weight, float eps, std::int64_t n, float* out);
+  /// Rotates pairs of one head in place: (x[i], x[i + rotary/2]) when `neox`, else (x[2i], x[2i+1]); cosSin
+  /// holds rotary/2 pairs (cos, sin).
+  void (*rope)(float* head, const float* cosSin, std::int64_t rotary, bool neox);
+  /// out = silu(gate) · up
+  void (*siluMul)(const float* gate, const float* up, float* out, std::int64_t n);
+  /// out = gelu_tanh(gate) · up, gelu_tanh(x) = x/2 · (1 + tanh(√(2/π)(x + 0.044715 x³)))
+  void (*geluMul)(const float* gate, const float* up, float* out, std::int64_t n);
+  /// x = cap · tanh(x / cap)
+  void (*softcap)(float* x, float cap, std::int64_t n);
+  /// x += y
+  void (*add)(float* x, const float* y, std::int64_t n);
+
+  // --- attention
+  // -------------------------------------------------------------------------------------------------
+  /// Writes one head's vector of `headDim` floats as a cache row (kvRowBytes()).
+  void (*storeKv)(KvType type, const float* source, std::byte* target, std::int64_t headDim);
+  /// Floats of scratch that attend() needs for a task of this size.
+  std::size_t (*attentionScratchFloats)(std::int64_t queryTokens, std::int64_t groupHeads,
+                                        std::int64_t headDim);
+  /// Tiled online-softmax attention over the cache. A token's result does not depend on queryTokens.
+  void (*attend)(const AttentionTask& task);
+};
+
+/// Plain C++: right everywhere, fast nowhere.
+const Kernels& genericKernels();
+/// The best table for this processor, or the one called `name` if that is not null; null when the processor
+/// cannot run it or no table has that name.
+const Kernels* selectKernels(const char* name = nullptr);
+
+/// What the processor offers, for `quern doctor`.
+struct CpuFeatures {
+  bool avx2 = false;        ///< with FMA, F16C and BMI2
+  bool avx512vnni = false;  ///< with F, BW, DQ, VL
+};
+CpuFeatures cpuFeatures();
+
+}  // namespace quern::kernels::cpu
