@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Everything this machine can test: the release build with its fast, slow and window tests, then the engine under the
+# address, undefined-behaviour and thread sanitizers and the fuzz targets over their corpora.
+# "packaging/test.sh quick" stops after the release build's tests.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$root"
+
+install_missing build window test
+packaging/fetch-test-data.sh
+
+run_ctest() { # preset, ctest arguments
+  local preset=$1
+  shift
+  ctest --test-dir "build/$preset" --output-on-failure -j 2 "$@"
+}
+
+failed=()
+step() { # name, command...
+  local name=$1 began=$SECONDS
+  shift
+  say "== $name"
+  "$@" || failed+=("$name")
+  say "== $name: $((SECONDS - began)) s"
+}
+
+build release all -- -DQUERN_TESTS=ON
+step "release tests" run_ctest release -LE gui
+step "window tests" run_ctest release -L gui -j 1
+if [ "${1:-}" != quick ]; then
+  build asan all -- -DQUERN_FUZZ=ON
+  step "address and undefined-behaviour sanitizers" run_ctest asan -L fast
+  step "fuzzing" run_ctest asan -L fuzz
+  build tsan test_scheduler test_store test_runtime test_base --
+  step "thread sanitizer" run_ctest tsan -R '^(Scheduler|Engine|Store|ThreadPool|CpuExecutable)'
+fi
+if [ ${#failed[@]} -gt 0 ]; then
+  die "Failed: $(IFS=,; echo "${failed[*]}")"
+fi
+say "All tests passed."
