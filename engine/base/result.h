@@ -134,7 +134,7 @@ inline Result<void> ok() { return {}; }
 #define QUERN_CONCAT_INNER(a, b) a##b
 #define QUERN_CONCAT(a, b) QUERN_CONCAT_INNER(a, b)
 
-/// Returns the error of a Result<void> expression from the enclosing function, if it has one.
+/// Returns the error of a Result expression from the enclosing function, if it has one; a value is dropped.
 #define QUERN_TRY(expression)                          \
   do {                                                 \
     if (auto quernTried = (expression); !quernTried) { \
