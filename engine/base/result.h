@@ -72,10 +72,11 @@ class [[nodiscard]] Result {
 
   T& value() & { return get(); }
   const T& value() const& { return get(); }
-  T&& value() && { return std::move(get()); }
+  T value() && { return std::move(get()); }
   T& operator*() & { return get(); }
   const T& operator*() const& { return get(); }
-  T&& operator*() && { return std::move(get()); }
+  /// By value, so that `for (auto& x : *list())` does not walk over a Result that is gone already.
+  T operator*() && { return std::move(get()); }
   T* operator->() { return &get(); }
   const T* operator->() const { return &get(); }
   template <class U>

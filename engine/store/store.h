@@ -81,7 +81,7 @@ class Store {
   static base::Result<std::unique_ptr<Store>> open(const std::filesystem::path& path);
   virtual ~Store() = default;  ///< writes what is queued
 
-  // Reads: blocking, from any thread.
+  // Reads: blocking, from any thread. They see every write that was queued before them.
   virtual base::Result<std::vector<Chat>> chats() = 0;  ///< newest first; deleted ones are not among them
   virtual base::Result<std::optional<Chat>> chat(Id id) = 0;
   virtual base::Result<std::vector<Folder>> folders() = 0;
@@ -104,6 +104,7 @@ class Store {
 
   // Writes that are queued for the writer thread, in order, and in the database within a second.
   virtual void updateChat(const Chat& chat) = 0;  ///< title, folder, pinned, model, prompt, parameters
+  /// Shows the branch through `message`: the leaf becomes the newest message below it.
   virtual void setLeaf(Id chat, Id message) = 0;
   /// Replaces content, state and stats of an answer that is being streamed.
   virtual void updateMessage(Id message, std::string content, MessageState state, std::string statsJson) = 0;
