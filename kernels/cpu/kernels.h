@@ -16,6 +16,8 @@ namespace quern::kernels::cpu {
 inline constexpr std::int64_t kRowTile = 16;
 /// Activations are quantized in blocks of this many values, the block of the 4-bit formats.
 inline constexpr std::int64_t kActivationBlock = 32;
+/// Sums of int8 activations are kept per this many values, the finest group that a weight format has (Q6_K).
+inline constexpr std::int64_t kSumBlock = 16;
 /// Alignment of packed matrices and of rows of quantized activations: one cache line, one 512-bit vector.
 inline constexpr std::size_t kAlignment = 64;
 
@@ -36,7 +38,7 @@ struct Activations {
   const std::int8_t* quantized =
       nullptr;                    ///< [tokens, cols], each row kAlignment-aligned when cols % 64 == 0
   const float* scales = nullptr;  ///< [tokens, cols / kActivationBlock]
-  const float* sums = nullptr;  ///< [tokens, cols / kActivationBlock]: scale × sum of the block's int8 values
+  const float* sums = nullptr;    ///< [tokens, cols / kSumBlock]: scale × sum of the 16 int8 values
 };
 
 enum class KvType : std::uint8_t { kF32, kF16, kQ8_0 };
@@ -121,6 +123,12 @@ struct Kernels {
                                         std::int64_t headDim);
   /// Tiled online-softmax attention over the cache. A token's result does not depend on queryTokens.
   void (*attend)(const AttentionTask& task);
+
+  // --- measuring
+  // -------------------------------------------------------------------------------------------------
+  /// A bare loop of the multiply-adds that quantized matmuls are made of, on registers only; returns how many
+  /// int8 multiply-adds it did. What prefill is held against.
+  std::int64_t (*int8Peak)(std::int64_t iterations);
 };
 
 /// Plain C++: right everywhere, fast nowhere.
