@@ -1,0 +1,227 @@
+// Every table's matmul against dequantized weights in double precision, over odd shapes and all formats.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+
+#include "kernels/formats/half.h"
+#include "kernels/reference/dequantize.h"
+#include "tests/kernels/all_tables.h"
+
+namespace quern::kernels::cpu {
+namespace {
+
+constexpr DType kTypes[] = {DType::kF32,  DType::kF16,    DType::kBF16,   DType::kQ4_0,
+                            DType::kQ4_1, DType::kQ5_0,   DType::kQ5_1,   DType::kQ8_0,
+                            DType::kQ2_K, DType::kQ3_K,   DType::kQ4_K,   DType::kQ5_K,
+                            DType::kQ6_K, DType::kIQ4_NL, DType::kIQ4_XS, DType::kMXFP4};
+
+/// Offsets of the two-byte floats inside a block of `type`.
+std::vector<std::size_t> halfOffsets(DType type) {
+  switch (type) {
+    case DType::kQ4_0:
+    case DType::kQ5_0:
+    case DType::kQ8_0:
+    case DType::kIQ4_NL:
+    case DType::kIQ4_XS:
+      return {0};
+    case DType::kQ4_1:
+    case DType::kQ5_1:
+    case DType::kQ4_K:
+    case DType::kQ5_K:
+      return {0, 2};
+    case DType::kQ2_K:
+      return {80, 82};
+    case DType::kQ3_K:
+      return {108};
+    case DType::kQ6_K:
+      return {208};
+    default:
+      return {};
+  }
+}
+
+/// Random blocks with scales of a sensible size.
+std::vector<std::byte> randomMatrix(DType type, std::int64_t rows, std::int64_t cols, std::mt19937& random) {
+  const DTypeInfo& info = *dtypeInfo(type);
+  const auto blocks = static_cast<std::size_t>(rows * cols / info.blockElements);
+  std::vector<std::byte> bytes(blocks * info.blockBytes);
+  std::uniform_real_distribution<float> number(-1.0F, 1.0F);
+  for (std::size_t b = 0; b < blocks; ++b) {
+    std::byte* block = bytes.data() + b * info.blockBytes;
+    if (type == DType::kF32) {
+      const float x = number(random);
+      std::memcpy(block, &x, 4);
+    } else if (type == DType::kF16 || type == DType::kBF16) {
+      const float x = number(random);
+      const std::uint16_t bits = type == DType::kF16 ? floatToHalf(x) : floatToBfloat(x);
+      std::memcpy(block, &bits, 2);
+    } else {
+      for (std::size_t i = 0; i < info.blockBytes; ++i) block[i] = static_cast<std::byte>(random() & 0xFF);
+      for (const std::size_t offset : halfOffsets(type)) {
+        const std::uint16_t half = floatToHalf(number(random) * 0.05F);
+        std::memcpy(block + offset, &half, 2);
+      }
+      if (type == DType::kMXFP4) block[0] = static_cast<std::byte>(118 + random() % 8);
+    }
+  }
+  return bytes;
+}
+
+struct Quantized {
+  std::vector<float> values;
+  std::vector<std::int8_t> quantized;
+  std::vector<float> scales, sums;
+  Activations view(std::int64_t cols) const {
+    return {values.data(), cols, quantized.data(), scales.data(), sums.data()};
+  }
+};
+
+Quantized randomActivations(const Kernels& table, std::int64_t tokens, std::int64_t cols,
+                            std::mt19937& random) {
+  Quantized x;
+  std::normal_distribution<float> number;
+  x.values.resize(static_cast<std::size_t>(tokens * cols));
+  for (float& v : x.values) v = number(random);
+  if (cols % kActivationBlock == 0) {
+    x.quantized.resize(x.values.size());
+    x.scales.resize(x.values.size() / kActivationBlock);
+    x.sums.resize(x.values.size() / kSumBlock);
+    for (std::int64_t t = 0; t < tokens; ++t) {
+      table.quantizeRow(x.values.data() + t * cols, cols, x.quantized.data() + t * cols,
+                        x.scales.data() + t * cols / kActivationBlock, x.sums.data() + t * cols / kSumBlock);
+    }
+  }
+  return x;
+}
+
+using Matmul = EveryTable;
+
+void compare(const Kernels& table, DType type, std::int64_t rows, std::int64_t cols, std::int64_t tokens) {
+  std::mt19937 random(static_cast<unsigned>(rows * 7919 + cols * 31 + tokens));
+  const std::vector<std::byte> matrix = randomMatrix(type, rows, cols, random);
+  std::vector<std::byte> packed(table.packedBytes(type, rows, cols));
+  table.packRows(type, matrix.data(), rows, cols, 0, rows, packed.data());
+  const PackedMatrix weights{type, rows, cols, packed.data(), packed.size()};
+  const Quantized x = randomActivations(table, tokens, cols, random);
+  std::vector<float> output(static_cast<std::size_t>(tokens * rows), -1.0F);
+  table.matmul(weights, 0, rows, x.view(cols), tokens, output.data(), rows, false);
+
+  const bool quantized = table.readsQuantized(type);
+  const std::size_t rowBytes = matrix.size() / static_cast<std::size_t>(rows);
+  std::vector<float> row(static_cast<std::size_t>(cols));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    ASSERT_TRUE(reference::dequantizeRow(type, matrix.data() + static_cast<std::size_t>(r) * rowBytes,
+                                         row.data(), row.size()));
+    for (std::int64_t t = 0; t < tokens; ++t) {
+      double expected = 0;
+      double magnitude = 0;
+      for (std::int64_t c = 0; c < cols; ++c) {
+        const auto i = static_cast<std::size_t>(t * cols + c);
+        const double a =
+            quantized ? static_cast<double>(x.quantized[i]) * x.scales[i / kActivationBlock] : x.values[i];
+        expected += a * row[static_cast<std::size_t>(c)];
+        magnitude += std::fabs(a * row[static_cast<std::size_t>(c)]);
+      }
+      ASSERT_NEAR(output[static_cast<std::size_t>(t * rows + r)], expected, 2e-5 * magnitude + 1e-5)
+          << dtypeInfo(type)->name << " rows " << rows << " cols " << cols << " token " << t << " row " << r;
+    }
+  }
+}
+
+TEST_P(Matmul, AgreesWithDequantizedWeightsOverOddShapes) {
+  for (const DType type : kTypes) {
+    const bool super = dtypeInfo(type)->blockElements == 256;
+    for (const std::int64_t rows : {1, 15, 16, 17, 33}) {
+      for (const std::int64_t cols : {32, 64, 96, 576}) {
+        for (const std::int64_t tokens : {1, 2, 3, 9})
+          compare(*GetParam(), type, rows, super ? cols / 32 * 256 : cols, tokens);
+      }
+    }
+  }
+}
+
+TEST_P(Matmul, TakesAnyNumberOfColumnsForFloatingWeights) {
+  for (const std::int64_t cols : {1, 7, 17, 100}) compare(*GetParam(), DType::kF32, 5, cols, 3);
+}
+
+TEST_P(Matmul, OneRowDoesNotDependOnHowManyTokensAreComputedTogether) {
+  for (const DType type : kTypes) {
+    std::mt19937 random(5);
+    const std::int64_t rows = 20;
+    const std::int64_t cols = 512;
+    const std::int64_t tokens = 40;
+    const Kernels& table = *GetParam();
+    const std::vector<std::byte> matrix = randomMatrix(type, rows, cols, random);
+    std::vector<std::byte> packed(table.packedBytes(type, rows, cols));
+    table.packRows(type, matrix.data(), rows, cols, 0, rows, packed.data());
+    const PackedMatrix weights{type, rows, cols, packed.data(), packed.size()};
+    const Quantized x = randomActivations(table, tokens, cols, random);
+    std::vector<float> together(static_cast<std::size_t>(tokens * rows));
+    table.matmul(weights, 0, rows, x.view(cols), tokens, together.data(), rows, false);
+    std::vector<float> alone(static_cast<std::size_t>(rows));
+    for (std::int64_t t = 0; t < tokens; ++t) {
+      const Activations one{x.values.data() + t * cols, cols, x.quantized.data() + t * cols,
+                            x.scales.data() + t * cols / kActivationBlock,
+                            x.sums.data() + t * cols / kSumBlock};
+      table.matmul(weights, 0, 16, one, 1, alone.data(), rows, false);
+      table.matmul(weights, 16, rows, one, 1, alone.data(), rows, false);
+      ASSERT_EQ(std::memcmp(alone.data(), together.data() + t * rows, alone.size() * sizeof(float)), 0)
+          << dtypeInfo(type)->name << " token " << t;
+    }
+  }
+}
+
+TEST_P(Matmul, SurvivesTheLargestQuantsAndActivations) {
+  for (const DType type : {DType::kQ4_0, DType::kQ5_0, DType::kQ8_0, DType::kQ6_K, DType::kIQ4_NL}) {
+    const Kernels& table = *GetParam();
+    const std::int64_t cols = 256;
+    std::mt19937 random(1);
+    std::vector<std::byte> matrix = randomMatrix(type, 16, cols, random);
+    for (std::byte& b : matrix) b = static_cast<std::byte>(type == DType::kQ8_0 ? 0x80 : 0xFF);
+    const DTypeInfo& info = *dtypeInfo(type);
+    for (std::size_t block = 0; block < matrix.size(); block += info.blockBytes) {
+      for (const std::size_t offset : halfOffsets(type)) {
+        const std::uint16_t one = floatToHalf(1.0F);
+        std::memcpy(matrix.data() + block + offset, &one, 2);
+      }
+    }
+    std::vector<std::byte> packed(table.packedBytes(type, 16, cols));
+    table.packRows(type, matrix.data(), 16, cols, 0, 16, packed.data());
+    for (const float sign : {1.0F, -1.0F}) {
+      std::vector<float> values(static_cast<std::size_t>(cols), sign);
+      std::vector<std::int8_t> quantized(values.size());
+      std::vector<float> scales(values.size() / kActivationBlock);
+      std::vector<float> sums(values.size() / kSumBlock);
+      table.quantizeRow(values.data(), cols, quantized.data(), scales.data(), sums.data());
+      ASSERT_EQ(quantized[0], static_cast<std::int8_t>(127 * sign));
+      float output[16];
+      table.matmul({type, 16, cols, packed.data(), packed.size()}, 0, 16,
+                   {values.data(), cols, quantized.data(), scales.data(), sums.data()}, 1, output, 16, false);
+      std::vector<float> row(static_cast<std::size_t>(cols));
+      reference::dequantizeRow(type, matrix.data(), row.data(), row.size());
+      double expected = 0;
+      for (const float w : row) expected += static_cast<double>(w) * sign;
+      EXPECT_NEAR(output[0], expected, std::fabs(expected) * 1e-4) << info.name;
+    }
+  }
+}
+
+TEST_P(Matmul, AccumulatesOntoWhatIsThere) {
+  const Kernels& table = *GetParam();
+  const std::vector<float> matrix(17 * 8, 1.0F);
+  std::vector<std::byte> packed(table.packedBytes(DType::kF32, 17, 8));
+  table.packRows(DType::kF32, reinterpret_cast<const std::byte*>(matrix.data()), 17, 8, 0, 17, packed.data());
+  const std::vector<float> x(8, 0.5F);
+  std::vector<float> output(17, 3.0F);
+  table.matmul({DType::kF32, 17, 8, packed.data(), packed.size()}, 0, 17,
+               {x.data(), 8, nullptr, nullptr, nullptr}, 1, output.data(), 17, true);
+  for (const float y : output) EXPECT_FLOAT_EQ(y, 7.0F);
+}
+
+QUERN_FOR_EVERY_TABLE(Matmul);
+
+}  // namespace
+}  // namespace quern::kernels::cpu
