@@ -9,8 +9,14 @@
 namespace quern::app {
 
 void addCommands(CLI::App& app, Action& action) {
-  (void)app;
-  (void)action;
+  addRunCommand(app, action);
+  addListCommand(app, action);
+  addShowCommand(app, action);
+  addTokenizeCommand(app, action);
+  addTemplateCommand(app, action);
+  addPerplexityCommand(app, action);
+  addBenchCommand(app, action);
+  addDoctorCommand(app, action);
 }
 
 int fail(const engine::base::Error& error) {

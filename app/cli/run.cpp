@@ -1,0 +1,10 @@
+#include "app/cli/command.h"
+
+namespace quern::app {
+
+void addRunCommand(CLI::App& app, Action& action) {
+  (void)app;
+  (void)action;
+}
+
+}  // namespace quern::app
