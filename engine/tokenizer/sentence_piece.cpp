@@ -2,6 +2,7 @@
 // neighbours whose joined text is a token are merged, the highest score first, the leftmost of equals; what
 // is no token then becomes bytes.
 
+#include <algorithm>
 #include <queue>
 
 #include "engine/base/text.h"
@@ -13,7 +14,12 @@ namespace {
 
 class SentencePieceTokenizer : public TokenizerBase {
  public:
-  using TokenizerBase::TokenizerBase;
+  SentencePieceTokenizer(Vocabulary vocabulary, SpecialSplitter splitter, std::string description)
+      : TokenizerBase(std::move(vocabulary), std::move(splitter), std::move(description)) {
+    for (std::size_t i = 0; i < vocabulary_.size() && wordsAreApart_; ++i) {
+      wordsAreApart_ = nextWord(vocabulary_.text(static_cast<TokenId>(i)), 0) == std::string_view::npos;
+    }
+  }
   bool stripsLeadingSpace() const override { return vocabulary_.addSpacePrefix; }
 
  protected:
@@ -21,12 +27,40 @@ class SentencePieceTokenizer : public TokenizerBase {
     const std::string marked =
         (first && vocabulary_.addSpacePrefix ? std::string(kSpaceMarker) : "") + withMarkers(text);
     std::vector<Piece> pieces;
-    pieces.reserve(marked.size());
-    for (std::size_t at = 0; at < marked.size();) {
-      const std::size_t length =
-          std::max<std::size_t>(1, base::utf8CharacterBytes(std::string_view(marked).substr(at)));
+    const std::string_view all = marked;
+    for (std::size_t at = 0; at < all.size();) {
+      const std::size_t end = wordsAreApart_ ? std::min(nextWord(all, at), all.size()) : all.size();
+      encodeRun(all.substr(at, end - at), pieces, out);
+      at = end;
+    }
+  }
+
+  std::string normalBytes(std::string_view text) const override { return withoutMarkers(text); }
+
+ private:
+  struct Piece {
+    std::string_view text;
+    std::int32_t previous, next;
+  };
+
+  /// Where a ▁ follows something else than ▁, behind `from`; npos: nowhere.
+  static std::size_t nextWord(std::string_view text, std::size_t from) {
+    bool marker = true;
+    for (std::size_t at = from; at < text.size();) {
+      const bool isMarker = text.substr(at, kSpaceMarker.size()) == kSpaceMarker;
+      if (isMarker && !marker) return at;
+      marker = isMarker;
+      at += isMarker ? kSpaceMarker.size() : 1;
+    }
+    return std::string_view::npos;
+  }
+
+  void encodeRun(std::string_view run, std::vector<Piece>& pieces, std::vector<TokenId>& out) const {
+    pieces.clear();
+    for (std::size_t at = 0; at < run.size();) {
+      const std::size_t length = std::max<std::size_t>(1, base::utf8CharacterBytes(run.substr(at)));
       const auto index = static_cast<std::int32_t>(pieces.size());
-      pieces.push_back({std::string_view(marked).substr(at, length), index - 1, index + 1});
+      pieces.push_back({run.substr(at, length), index - 1, index + 1});
       at += length;
     }
     if (pieces.empty()) return;
@@ -42,13 +76,6 @@ class SentencePieceTokenizer : public TokenizerBase {
     }
   }
 
-  std::string normalBytes(std::string_view text) const override { return withoutMarkers(text); }
-
- private:
-  struct Piece {
-    std::string_view text;
-    std::int32_t previous, next;
-  };
   struct Candidate {
     float score;
     std::int32_t left, right;
@@ -84,6 +111,10 @@ class SentencePieceTokenizer : public TokenizerBase {
       offer(best.left, left.next);
     }
   }
+
+  /// No token goes over the end of a word, so words can be merged one by one: short queues that stay in the
+  /// cache instead of one for the whole text.
+  bool wordsAreApart_ = true;
 };
 
 }  // namespace
