@@ -129,6 +129,34 @@ TEST(RoundTrip, KeepsAnyBytesUnderEveryPretokenizer) {
 
 TEST(RoundTrip, KeepsAnyBytesInSentencePiece) { expectRoundTrips(made(sentencePieceModel()), 77, 1500); }
 
+TEST(SentencePiece, GivesTheSameWordByWordAsInOneRun) {
+  // A token over the end of a word that no text here holds: it only forbids going word by word.
+  Metadata spanning = sentencePieceModel();
+  std::vector<std::string> tokens;
+  const auto apart = made(sentencePieceModel());
+  std::vector<std::int32_t> kinds;
+  std::vector<float> scores;
+  for (TokenId id = 0; static_cast<std::size_t>(id) < apart->vocabularySize(); ++id) {
+    tokens.emplace_back(apart->tokenText(id));
+    kinds.push_back(static_cast<std::int32_t>(apart->kind(id)));
+    scores.push_back(static_cast<float>(tokens.back().size()));
+  }
+  tokens.emplace_back(
+      "never\xE2\x96\x81"
+      "never");
+  kinds.push_back(1);
+  scores.push_back(0);
+  spanning.texts("tokenizer.ggml.tokens", tokens);
+  spanning.integers("tokenizer.ggml.token_type", kinds);
+  spanning.floats("tokenizer.ggml.scores", scores);
+  const auto whole = made(spanning);
+  std::mt19937 random(3);
+  for (int i = 0; i < 1000; ++i) {
+    const std::string text = randomBytes(random, 120);
+    ASSERT_EQ(apart->encode(text, kPlain), whole->encode(text, kPlain)) << text;
+  }
+}
+
 TEST(RoundTrip, KeepsAnyBytesInShippedVocabularies) {
   const std::filesystem::path folder = std::filesystem::path(QUERN_TEST_DATA) / "vocab";
   int tried = 0;
@@ -186,7 +214,7 @@ void expectQuick(const Pointer& tokenizer, const std::string& text, const char* 
   const auto start = std::chrono::steady_clock::now();
   const auto tokens = tokenizer->encode(text, kPlain);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  EXPECT_LT(took.count(), 2.0) << tokenizer->description() << ": " << what;
+  EXPECT_LT(took.count(), 1.5) << tokenizer->description() << ": " << what;
   EXPECT_EQ(tokenizer->decode(tokens, true) == text, true) << tokenizer->description() << ": " << what;
 }
 
@@ -198,7 +226,7 @@ TEST(LongTexts, WithoutSpacesFinishQuickly) {
 }
 
 TEST(LongTexts, FinishQuicklyUnderEveryPretokenizer) {
-  constexpr std::size_t kSize = 200'000;
+  constexpr std::size_t kSize = 100'000;
   std::string mixed, accents;
   for (std::size_t i = 0; i < kSize / 2; ++i) mixed += i % 2 == 0 ? "A " : "\n ";
   for (std::size_t i = 0; i < kSize / 3; ++i) accents += "e\xCC\x81";
