@@ -160,12 +160,13 @@ Value joinWith(Machine& m, const Value& self, Args& args) {
   std::size_t index = 0;
   const bool safe = self.string().safe;
   for (const Value& item : m.iterate(*bound[0])) {
-    if (!item.isString()) {
+    if (!item.isString() && !safe) {
       m.fail("sequence item " + std::to_string(index) + ": expected str instance, " +
              std::string(m.typeName(item)) + " found");
     }
     if (!first) out += self.text();
-    out += safe && !item.string().safe ? escapeHtml(item.text()) : item.string().text;
+    const bool marked = item.isString() && item.string().safe;
+    out += safe && !marked ? escapeHtml(m.str(item)) : m.str(item);
     m.checkText(out.size());
     first = false;
     ++index;
