@@ -306,7 +306,7 @@ TEST(Sampling, TokensOutsideTheVocabularyAreIgnoredByTheHistory) {
 }
 
 TEST(Sampling, MirostatHoldsTheSurpriseAtItsTarget) {
-  for (const float tau : {2.0F, 3.0F, 5.0F}) {
+  for (const float tau : {1.5F, 2.5F, 3.5F}) {
     Parameters p = plainParameters();
     p.mirostat = 2;
     p.mirostatTau = tau;
