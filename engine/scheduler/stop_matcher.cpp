@@ -12,11 +12,20 @@ StopMatcher::StopMatcher(std::vector<std::string> stops) : stops_(std::move(stop
 std::string StopMatcher::push(std::string_view text) {
   if (matched_) return {};
   held_ += text;
-  std::size_t first = std::string::npos;
-  for (const std::string& stop : stops_) first = std::min(first, held_.find(stop));
-  if (first != std::string::npos) {
+  // The one that is complete first counts, whatever pieces the text comes in; of those that are complete at
+  // the same place, the longest.
+  std::size_t firstEnd = std::string::npos;
+  std::size_t begin = 0;
+  for (const std::string& stop : stops_) {
+    const std::size_t at = held_.find(stop);
+    if (at == std::string::npos) continue;
+    if (at + stop.size() > firstEnd || (at + stop.size() == firstEnd && at > begin)) continue;
+    firstEnd = at + stop.size();
+    begin = at;
+  }
+  if (firstEnd != std::string::npos) {
     matched_ = true;
-    held_.resize(first);
+    held_.resize(begin);
     return std::exchange(held_, {});
   }
   // Keep the longest end of the text that is the beginning of some stop text.
