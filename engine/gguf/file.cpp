@@ -3,8 +3,8 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <optional>
-#include <unordered_map>
 
 #include "engine/base/text.h"
 #include "engine/gguf/mapping.h"
@@ -18,8 +18,9 @@ struct File::State {
   std::vector<Mapping> mappings;
   ParsedFile head;  ///< metadata of the first part, tensors of all parts
   std::uint64_t sizeBytes = 0;
-  std::unordered_map<std::string_view, std::size_t> keys;
-  std::unordered_map<std::string_view, std::size_t> tensorNames;
+  // Ordered, not hashed: a file could choose names that all fall into one bucket.
+  std::map<std::string_view, std::size_t> keys;
+  std::map<std::string_view, std::size_t> tensorNames;
 };
 
 namespace {
