@@ -67,6 +67,11 @@ std::uint64_t Tensor::rows() const {
 
 std::uint64_t Tensor::elements() const { return rowElements() * rows(); }
 
+std::string_view typeName(const Tensor& tensor) {
+  const kernels::DTypeInfo* info = kernels::dtypeInfo(tensor.type);
+  return info == nullptr ? "unknown" : info->name;
+}
+
 File::File() : state_(std::make_unique<State>()) {}
 File::~File() = default;
 

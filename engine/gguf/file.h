@@ -86,6 +86,9 @@ struct Tensor {
   std::uint64_t elements() const;  ///< product of all dimensions
 };
 
+/// "Q4_K", as tools print a tensor's type.
+std::string_view typeName(const Tensor& tensor);
+
 /// An opened model (all its splits). Immutable; may be read from any thread; owns the mappings.
 class File {
  public:
