@@ -26,6 +26,8 @@ bool gEnded = false;  // … the end
 std::string gLine;
 
 void onLine(char* line) {
+  // Here and not later: readline would show the prompt once more when this returns.
+  rl_callback_handler_remove();
   gDone = true;
   gEnded = line == nullptr;
   if (gEnded) return;
@@ -82,7 +84,7 @@ std::optional<std::string> LineReader::read(const std::string& prompt) {
       if (!gDone && rl_end > 0) warned = false;
     }
   }
-  rl_callback_handler_remove();
+  if (!gDone) rl_callback_handler_remove();
   if (gEnded) {
     std::fputc('\n', stdout);
     return std::nullopt;
