@@ -3,7 +3,9 @@
 #include "engine/gguf/writer.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <limits>
 #include <numeric>
 
@@ -327,6 +329,26 @@ TEST(GgufWriter, AFailureKeepsTheOldFileAndLeavesNoOther) {
 
   const auto nowhere = cancelled.write(folder / "no/such/folder/m.gguf");
   EXPECT_EQ(nowhere.error().code(), ErrorCode::kIo);
+}
+
+TEST(GgufWriter, ADiskThatTakesNoMoreIsAnError) {
+  const Folder folder;
+  const auto bytes = pattern(3U << 20, 1);
+  Writer writer;
+  writer.addTensor("t", DType::kI8, std::vector<std::uint64_t>{bytes.size()}, bytes);
+  // A limit on the size of files fails a write() half way, as a full disk does.
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto ignored = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{2U << 20, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const auto written = writer.write(folder / "m.gguf");
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, ignored);
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error().code(), ErrorCode::kIo);
+  EXPECT_NE(written.error().message().find("m.gguf"), std::string::npos);
+  EXPECT_EQ(folder.entries(), 0U);
 }
 
 }  // namespace
