@@ -71,7 +71,7 @@ TEST_P(Greedy, ChoosesWhatLlamaCppChooses) {
 INSTANTIATE_TEST_SUITE_P(Models, Greedy,
                          testing::Values(Model{"smollm2-135m-instruct-q4_1.gguf", "greedy_smollm2.json"},
                                          Model{"gemma-3-270m-q4_k_m.gguf", "greedy_gemma3.json"}),
-                         [](const auto& info) { return info.index == 0 ? "SmolLM2" : "Gemma3"; });
+                         [](const auto& test) { return test.index == 0 ? "SmolLM2" : "Gemma3"; });
 
 }  // namespace
 }  // namespace quern::engine
