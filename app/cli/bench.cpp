@@ -1,6 +1,7 @@
 // quern bench: prefill, decode and batched decode beside the machine's own limits.
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -60,6 +61,10 @@ void printText(const std::string& model, const Benchmark& benchmark) {
                     fixedText(result.limitShare * 100, 0) + " %"});
   }
   printTable(rows, {1, 2, 3, 4, 5, 6, 7});
+  const bool cached = std::any_of(benchmark.results.begin(), benchmark.results.end(),
+                                  [](const BenchmarkResult& result) { return result.limitShare > 1; });
+  if (cached)
+    std::puts("\nOver 100 %: the weights stay in the processor's caches, which are faster than its memory.");
 }
 
 int bench(const Arguments& arguments) {

@@ -32,7 +32,8 @@ struct BenchmarkResult {
   std::int32_t tokens = 0;  ///< a sequence
   std::int32_t depth = 0;
   Spread tokensPerSecond;  ///< of all sequences together
-  /// The shortest time that memory bandwidth and multiply-add peak allow, over the median's time; 0…1.
+  /// The shortest time that memory bandwidth and multiply-add peak allow, over the median's time. Beyond 1
+  /// the weights stayed in the processor's caches from one token to the next.
   double limitShare = 0;
 };
 

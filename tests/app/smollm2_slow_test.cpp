@@ -156,7 +156,8 @@ TEST_F(SmolLm2, BenchSpeaksTheContractsJson) {
     EXPECT_LE(rate["min"], rate["median"]);
     EXPECT_LE(rate["median"], rate["max"]);
     EXPECT_GT(result["limit_share"].get<double>(), 0);
-    EXPECT_LT(result["limit_share"].get<double>(), 1.5) << result;
+    // Small as it is, the model may stay in a large cache: beyond 1, but not beyond all measure.
+    EXPECT_LT(result["limit_share"].get<double>(), 20) << result;
   }
 }
 
