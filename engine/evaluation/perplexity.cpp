@@ -17,7 +17,7 @@ double negativeLogLikelihood(std::span<const float> logits, std::int32_t token) 
 
 base::Result<Perplexity> measurePerplexity(DirectModel& model, std::span<const std::int32_t> tokens,
                                            std::int32_t context, std::optional<std::int32_t> bos,
-                                           const PerplexityProgress& progress) {
+                                           const PerplexityProgress& progress, const RowVisitor& visit) {
   const auto window = static_cast<std::size_t>(context);
   if (context < 4 || tokens.size() < 2 * window) {
     return base::Error(base::ErrorCode::kInvalidArgument,
@@ -46,8 +46,10 @@ base::Result<Perplexity> measurePerplexity(DirectModel& model, std::span<const s
       QUERN_TRY(model.advance(0, all.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(step)),
                               at, step));
       for (std::int32_t i = 0; i < step; ++i) {
-        const double nats =
-            negativeLogLikelihood(model.executable().logits(i), text[static_cast<std::size_t>(at + i + 1)]);
+        const std::span<const float> logits = model.executable().logits(i);
+        const std::int32_t next = text[static_cast<std::size_t>(at + i + 1)];
+        const double nats = negativeLogLikelihood(logits, next);
+        if (visit) QUERN_TRY(visit(logits, next));
         sum += nats;
         squares += nats * nats;
         ++result.scoredTokens;

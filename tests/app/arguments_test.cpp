@@ -61,7 +61,7 @@ TEST_F(CommandLine, WrongUseIsTwo) {
   expectFailure({"run", "x", "hello", "--json-schema", "{}"}, 2, "--json-schema is not available yet");
   expectFailure({"bench", "-m", "x", "-p", "0", "-n", "0"}, 2, "nothing to measure");
   expectFailure({"bench", "-m", "x", "-b", "1,0"}, 2, "");
-  expectFailure({"perplexity", "-m", "x", "-f", "y", "--kl-base", "z"}, 2, "--kl-base is not available yet");
+  expectFailure({"perplexity", "-m", "x", "-f", "y", "--ctx", "2"}, 2, "--ctx");
 }
 
 TEST_F(CommandLine, AModelThatIsNotThereIsOne) {

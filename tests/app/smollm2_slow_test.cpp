@@ -178,5 +178,37 @@ TEST_F(SmolLm2, PerplexityOfATextIsThatOfATextAndOfNoiseIsHigh) {
   EXPECT_NE(shortText.err.find("at least two windows"), std::string::npos) << shortText.err;
 }
 
+TEST_F(SmolLm2, ABaseIsWrittenOnceAndThenComparedWith) {
+  std::ofstream text(folder_ / "text.txt");
+  for (int i = 0; i < 30; ++i)
+    text << "A quern is the hand mill that ground grain at home, number " << i * i << ". ";
+  text.close();
+  const std::vector<std::string> arguments = {"perplexity",
+                                              "-m",
+                                              "smollm2",
+                                              "-f",
+                                              (folder_ / "text.txt").string(),
+                                              "--ctx",
+                                              "64",
+                                              "--kl-base",
+                                              (folder_ / "base").string(),
+                                              "--json"};
+  const Outcome written = quern(arguments);
+  ASSERT_EQ(written.code, 0) << written.err;
+  EXPECT_FALSE(json::parse(written.out).contains("kl_divergence"));
+  const Outcome compared = quern(arguments);
+  ASSERT_EQ(compared.code, 0) << compared.err;
+  const auto divergence = json::parse(compared.out)["kl_divergence"];
+  EXPECT_NEAR(divergence["mean_nats"].get<double>(), 0, 1e-4);
+  EXPECT_GT(divergence["same_top_share"].get<double>(), 0.98);
+  EXPECT_NEAR(
+      divergence["base_perplexity"].get<double>() / json::parse(compared.out)["perplexity"].get<double>(), 1,
+      1e-3);
+  std::ofstream(folder_ / "text.txt", std::ios::trunc) << std::string(4000, 'x');
+  const Outcome other = quern(arguments);
+  EXPECT_EQ(other.code, 1);
+  EXPECT_NE(other.err.find("another text"), std::string::npos) << other.err;
+}
+
 }  // namespace
 }  // namespace quern
