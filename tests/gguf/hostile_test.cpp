@@ -39,7 +39,8 @@ Craft sample() {
 }
 
 TEST(Gguf, OpensTheSampleThatTheseTestsDamage) {
-  const auto file = sample().open();
+  const Craft whole = sample();
+  const auto file = whole.open();
   ASSERT_TRUE(file) << file.error().describe();
   EXPECT_EQ((*file)->tensors().size(), 2U);
   EXPECT_EQ((*file)->tensor("b")->data.size(), 36U);
