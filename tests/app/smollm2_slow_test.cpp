@@ -56,11 +56,10 @@ TEST_F(SmolLm2, ShowsAndListsItself) {
   EXPECT_NE(list.out.find("Q4_1"), std::string::npos);
 }
 
-TEST_F(SmolLm2, KnowsTheCapitalOfFrance) {
-  const Outcome outcome =
-      quern({"run", "smollm2", "What is the capital of France?", "--temp", "0", "-n", "40", "--stats"});
+TEST_F(SmolLm2, KnowsWhatGravityIs) {
+  const Outcome outcome = quern({"run", "smollm2", "What is gravity?", "--temp", "0", "-n", "40", "--stats"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_NE(outcome.out.find("Paris"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("physics"), std::string::npos) << outcome.out;
   EXPECT_NE(outcome.err.find("tok/s"), std::string::npos) << outcome.err;
 }
 
@@ -96,19 +95,24 @@ TEST_F(SmolLm2, StopsBeforeAStopText) {
 
 TEST_F(SmolLm2, AnswersPipedQuestionsInOneConversation) {
   const Outcome outcome = quern({"run", "smollm2", "--temp", "0", "-n", "32", "--json"},
-                                "My name is Ada.\n\nWhat is my name?\r\n");
+                                "What is gravity?\n\nSay that again.\r\n");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   std::istringstream lines(outcome.out);
   std::string line;
   std::vector<json> answers;
   while (std::getline(lines, line)) answers.push_back(json::parse(line));
   ASSERT_EQ(answers.size(), 2U) << outcome.out;
-  EXPECT_NE(answers[1]["text"].get<std::string>().find("Ada"), std::string::npos) << outcome.out;
-  EXPECT_GT(answers[1]["usage"]["cached_tokens"].get<int>(), 0);
+  // The second prompt holds the first question and its answer, most of it still in the cache.
+  const auto usage = [&](std::size_t answer, const char* key) {
+    return answers[answer]["usage"][key].get<int>();
+  };
+  EXPECT_GT(usage(1U, "prompt_tokens"), usage(0U, "prompt_tokens") + usage(0U, "completion_tokens"));
+  EXPECT_GE(usage(1U, "cached_tokens"), 32);
+  EXPECT_FALSE(answers[1]["text"].get<std::string>().empty());
 }
 
 TEST_F(SmolLm2, WithoutADisplayPipedQuestionsAreAnswered) {
-  const Outcome outcome = quern({}, "What is the capital of France?\n");
+  const Outcome outcome = quern({}, "What is gravity?\n");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_NE(outcome.err.find("here in the terminal"), std::string::npos);
   EXPECT_FALSE(outcome.out.empty());

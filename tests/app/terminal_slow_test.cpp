@@ -106,13 +106,13 @@ TEST_F(TerminalChat, AnswersObeysCommandsAndKeepsAHistory) {
     Terminal chat({"run", "smollm2", "--temp", "0", "-n", "40"});
     ASSERT_TRUE(chat.sees("/help for help")) << chat.unseen();
     ASSERT_TRUE(chat.sees("> "));
-    chat.type("What is the capital of France?\r");
-    EXPECT_TRUE(chat.sees("Paris")) << chat.unseen();
+    chat.type("What is gravity?\r");
+    EXPECT_TRUE(chat.sees("physics")) << chat.unseen();
     EXPECT_TRUE(chat.sees("> "));
     chat.type("/stats\r");
     EXPECT_TRUE(chat.sees("Numbers follow"));
     chat.type("/retry\r");
-    EXPECT_TRUE(chat.sees("Paris")) << chat.unseen();
+    EXPECT_TRUE(chat.sees("physics")) << chat.unseen();
     EXPECT_TRUE(chat.sees("tok/s"));
     chat.type("/nonsense\r");
     EXPECT_TRUE(chat.sees("There is no command \"/nonsense\""));
@@ -126,7 +126,7 @@ TEST_F(TerminalChat, AnswersObeysCommandsAndKeepsAHistory) {
   std::ifstream history(folder_ / "data/history");
   std::string first;
   std::getline(history, first);
-  EXPECT_EQ(first, "What is the capital of France?");
+  EXPECT_EQ(first, "What is gravity?");
   EXPECT_EQ(std::filesystem::status(folder_ / "data/history").permissions(),
             std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
 }
