@@ -56,7 +56,7 @@ TEST_P(PerplexityOf, IsLlamaPerplexitys) {
 
 INSTANTIATE_TEST_SUITE_P(Models, PerplexityOf,
                          testing::Values("smollm2-135m-instruct-q4_1.gguf", "gemma-3-270m-q4_k_m.gguf"),
-                         [](const auto& info) { return info.index == 0 ? "SmolLM2" : "Gemma3"; });
+                         [](const auto& param) { return param.index == 0 ? "SmolLM2" : "Gemma3"; });
 
 }  // namespace
 }  // namespace quern::engine::evaluation
