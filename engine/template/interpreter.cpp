@@ -382,6 +382,10 @@ Value Interpreter::evaluate(const Expr& node, Scope* scope) {
     }
     case ExprKind::kSlice: {
       const Value object = evaluate(*node.children[0], scope);
+      // jinja2 folds constants while compiling, and its folding answers undefined where slicing would raise.
+      if (node.children[0]->kind == ExprKind::kConstant && !object.isString()) {
+        return machine_.undefined(machine_.objectName(object) + " has no element");
+      }
       const auto bound = [&](std::size_t i) {
         return node.children[i] == nullptr ? Value::none() : evaluate(*node.children[i], scope);
       };
