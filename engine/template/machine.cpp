@@ -247,14 +247,15 @@ Bound::Bound(Machine& machine, std::string_view function, const Args& args,
              std::to_string(args.positional.size()) + " given)");
   }
   std::copy(args.positional.begin(), args.positional.end(), values_.begin());
-  for (const auto& [name, value] : args.named) {
+  for (const auto& argument : args.named) {
+    const std::string& name = argument.first;
     const auto* found = std::find_if(names.begin(), names.end(), [&](std::string_view parameter) {
       return parameter == name || (parameter.starts_with('*') && parameter.substr(1) == name);
     });
     if (found == names.end()) complain("got an unexpected keyword argument " + quotedText(name));
     std::optional<Value>& slot = values_[static_cast<std::size_t>(found - names.begin())];
     if (slot) complain("got multiple values for argument " + quotedText(name));
-    slot = value;
+    slot = argument.second;
   }
   for (std::size_t i = 0; i < required; ++i) {
     if (!values_[i]) complain("missing a required argument: " + quotedText(names.begin()[i]));
