@@ -46,6 +46,14 @@ class PlanCompiler {
     for (const model::Operation& operation : from) {
       if (const auto* embed = std::get_if<model::Embed>(&operation)) {
         const gguf::Tensor& table = *file_.tensor(embed->tensor);
+        if (!kernels::dtypeInfo(table.type)->decodable) {
+          return base::Error(
+              base::ErrorCode::kUnsupported,
+              "The model's tensor \"" + embed->tensor + "\" is stored as " +
+                  std::string(kernels::dtypeInfo(table.type)->name) +
+                  ", which Quern cannot decode. A Q4_K_M or Q8_0 file of the same model works.");
+        }
+        table_ = &table;
         plan_.embedRowBytes = table.data.size() / table.rows();
         to.emplace_back(EmbedStep{table.type, table.data.data(), plan_.embedRowBytes, embed->scale});
       } else if (const auto* found = std::get_if<model::Norm>(&operation)) {
@@ -165,7 +173,10 @@ class PlanCompiler {
       }
     });
     if (cancelled.load()) return base::Error(base::ErrorCode::kCancelled, "Loading was cancelled.");
-    for (const Packing& packing : packings_) file_.release(*packing.tensor);
+    // The embedding's rows are still read from the file, token by token.
+    for (const Packing& packing : packings_) {
+      if (packing.tensor != table_) file_.release(*packing.tensor);
+    }
     return base::ok();
   }
 
@@ -174,6 +185,7 @@ class PlanCompiler {
   const kernels::cpu::Kernels& kernels_;
   Plan plan_;
   std::vector<Packing> packings_;
+  const gguf::Tensor* table_ = nullptr;
 };
 
 }  // namespace
