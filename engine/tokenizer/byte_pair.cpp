@@ -285,7 +285,8 @@ Made makeBytePairTokenizer(const gguf::File& file, Vocabulary vocabulary, Specia
 
   QUERN_ASSIGN(const auto addBos, file.optionalBool("tokenizer.ggml.add_bos_token"));
   QUERN_ASSIGN(const auto addEos, file.optionalBool("tokenizer.ggml.add_eos_token"));
-  vocabulary.special.addBos = addBos.value_or(rules->addsBos);
+  // Gemma 4 answers nonsense without BOS, whatever its early files say.
+  vocabulary.special.addBos = addBos.value_or(rules->addsBos) || (rules->spaceMarker && rules->addsBos);
   vocabulary.special.addEos = addEos.value_or(false);
   auto made = std::make_shared<BytePairTokenizer>(std::move(vocabulary), std::move(splitter), *rules,
                                                   std::move(pretokenizer), "bpe/" + name);

@@ -11,8 +11,10 @@
 namespace quern::engine::tokenizer {
 namespace {
 
-/// Enough for any text that people write; beyond it the pattern gives up at one place (see split()).
+/// Enough for any text that people write; beyond it the pattern sees the text in windows (see split()).
 constexpr std::uint32_t kMatchLimit = 5'000'000;
+/// Short enough that even a pattern that tries every pair of places in it stays far below the limit.
+constexpr std::size_t kWindowBytes = 1024;
 constexpr std::size_t kJitStackBytes = 4U << 20;
 
 struct MatchState {
@@ -34,6 +36,13 @@ struct MatchState {
   MatchState(const MatchState&) = delete;
   MatchState& operator=(const MatchState&) = delete;
 };
+
+/// The end of the window that begins at `from`: a border between characters.
+std::size_t windowEnd(std::string_view text, std::size_t from) {
+  std::size_t end = std::min(text.size(), from + kWindowBytes);
+  while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) ++end;
+  return end;
+}
 
 // Runs of whole characters and runs of bytes that are none: patterns are only shown the former, proven once,
 // so that the library need not prove the rest of the text again at every match.
@@ -99,14 +108,18 @@ std::vector<std::string_view> Pretokenizer::split(std::string_view text) const {
         continue;
       }
       std::size_t done = 0;  // everything before it is in a piece
+      bool windows = false;  // once a limit was reached, for the rest of this piece
       for (std::size_t from = 0; from < piece.size();) {
-        const int found = pcre2_match(pattern->code, reinterpret_cast<PCRE2_SPTR>(piece.data()), piece.size(),
-                                      from, PCRE2_NO_UTF_CHECK, state.data, state.context);
-        if (found == PCRE2_ERROR_NOMATCH) break;
+        const std::size_t end = windows ? windowEnd(piece, from) : piece.size();
+        const int found = pcre2_match(pattern->code, reinterpret_cast<PCRE2_SPTR>(piece.data()), end, from,
+                                      PCRE2_NO_UTF_CHECK, state.data, state.context);
         if (found < 0) {
-          // A limit was reached: this character stays in a piece between matches, and the search goes on
-          // behind it.
-          from += std::max<std::size_t>(1, base::utf8CharacterBytes(piece.substr(from)));
+          // Nothing here: what no pattern takes stays between the pieces, so a limit never loses text.
+          if (windows || found == PCRE2_ERROR_NOMATCH) {
+            from = end;
+          } else {
+            windows = true;
+          }
           continue;
         }
         const PCRE2_SIZE* span = pcre2_get_ovector_pointer(state.data);

@@ -60,7 +60,8 @@ struct Named {
 const std::vector<Named>& table() {
   static const std::vector<Named> named = {
       {{"default"}, {{kDefaultPunctuation, kGpt2, "\\p{N}+", "[0-9][0-9][0-9]"}}},
-      {{"llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2"},
+      {{"llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2",
+        "jina-v5-nano"},
        {{kLlama3}, true, true}},
       {{"dbrx", "smaug-bpe", "chatglm-bpe"}, {{kLlama3}}},
       {{"glm4", "glm5"}, {{kLlama3}, true}},
@@ -69,7 +70,7 @@ const std::vector<Named>& table() {
          R"(\s?[!-/:-~\x{FF01}-\x{FF0F}\x{FF1A}-\x{FF5E}\x{2018}-\x{201F}\x{3000}-\x{3002}]+)", "\\s+$",
          kDeepseekIdeographs, "\\p{N}+"}}},
       {{"deepseek-coder"}, {{"[\r\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", kDeepseekIdeographs, "\\p{N}"}}},
-      {{"deepseek-v3", "hunyuan-dense", "joyai-llm"}, {{"\\p{N}{1,3}", kIdeographs, kDeepseekV3}}},
+      {{"deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"}, {{"\\p{N}{1,3}", kIdeographs, kDeepseekV3}}},
       {{"falcon"}, {{R"([\p{P}\$\+<=>\^~\|`]+)", kGpt2, "[0-9][0-9][0-9]"}}},
       {{"starcoder", "refact", "command-r", "smollm", "codeshell", "exaone", "minerva-7b", "mellum2"},
        {{"\\p{N}", kGpt2}}},
@@ -87,13 +88,30 @@ const std::vector<Named>& table() {
       {{"viking"}, {{kBloom, "\\p{N}"}}},
       {{"seed-coder"},
        {{QUERN_CONTRACTIONS R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}\r\n]+)" QUERN_SPACES}}},
-      {{"bailingmoe"},
+      {{"bailingmoe", "bailingmoe2", "llada-moe"},
        {{R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+)"}}},
       {{"minicpm5"},
        {{"\\p{N}{1,3}",
          QUERN_CONTRACTIONS R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*)" QUERN_SPACES},
         true}},
-      {{"gemma4"}, {{kLines}, false, true, true}},
+      {{"gemma4", "granite-embed-multi-311m"}, {{kLines}, false, true, true}},
+      {{"sarvam-moe"}, {{kLines}, false, false, true}},
+      {{"laguna"}, {{kLines, kQwen2}}},
+      {{"ufakzeka"}, {{R"([^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)" QUERN_SPACES}}},
+      {{"exaone-moe"},
+       {{QUERN_CONTRACTIONS
+         R"(|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+)"}}},
+      {{"jais-2"},
+       {{QUERN_CONTRACTIONS
+         R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+)"
+         R"(|\s{512}(?!\S)|\s{256}(?!\S)|\s{128}(?!\S)|\s{64}(?!\S)|\s{32}(?!\S)|\s{16}(?!\S)|\s{8}(?!\S)|\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1})"}}},
+      {{"granite-embed-multi-97m"}, {{kGpt4o}, true}},
+      {{"youtu"},
+       {{"[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-"
+         "ヿ]"
+         "+",
+         QUERN_CASED(QUERN_CONTRACTIONS "?") R"(|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*)" QUERN_SPACES},
+        true}},
   };
   return named;
 }

@@ -1,5 +1,7 @@
 #include "engine/tokenizer/tokenizer.h"
 
+#include <charconv>
+
 #include "engine/base/text.h"
 #include "engine/gguf/file.h"
 #include "engine/tokenizer/tokenizers.h"
@@ -70,9 +72,12 @@ std::string TokenizerBase::tokenBytes(TokenId token, bool special) const {
     case TokenKind::kNormal:
       return normalBytes(text);
     case TokenKind::kByte: {
-      if (text.size() != 6) return {};
-      const auto digit = [](char c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; };
-      return std::string(1, static_cast<char>(digit(text[3]) * 16 + digit(text[4])));
+      unsigned byte = 0;
+      if (text.size() != 6 || text.substr(0, 3) != "<0x" || text[5] != '>' ||
+          std::from_chars(text.data() + 3, text.data() + 5, byte, 16).ptr != text.data() + 5) {
+        return {};
+      }
+      return std::string(1, static_cast<char>(byte));
     }
     case TokenKind::kUserDefined:
       return std::string(text);

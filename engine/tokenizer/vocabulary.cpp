@@ -14,12 +14,28 @@ namespace {
 constexpr std::size_t kMostTokens = 1U << 22;
 
 /// Texts that end an answer in the families that models come from; files often name only one of theirs.
-constexpr std::array<std::string_view, 13> kEndTexts = {
-    "<|eot_id|>",    "<|im_end|>",      "<|end|>",
-    "<end_of_turn>", "<|endoftext|>",   "<|eom_id|>",
-    "<EOT>",         "<|end_of_text|>", "<｜end▁of▁sentence｜>",
-    "<|return|>",    "<|call|>",        "<end_of_utterance>",
-    "<|endofturn|>"};
+constexpr std::array<std::string_view, 22> kEndTexts = {"<|eot_id|>",
+                                                        "<|im_end|>",
+                                                        "<|end|>",
+                                                        "<end_of_turn>",
+                                                        "<|endoftext|>",
+                                                        "<|eom_id|>",
+                                                        "<EOT>",
+                                                        "_<EOT>",
+                                                        "[EOT]",
+                                                        "[EOS]",
+                                                        "<|end_of_text|>",
+                                                        "<｜end▁of▁sentence｜>",
+                                                        "<|return|>",
+                                                        "<|call|>",
+                                                        "<|calls|>",
+                                                        "<|flush|>",
+                                                        "<end_of_utterance>",
+                                                        "<|endofturn|>",
+                                                        "<eos>",
+                                                        "<turn|>",
+                                                        "<|tool_response>",
+                                                        "[e~["};
 
 base::Error malformed(std::string sentence) { return {base::ErrorCode::kMalformed, std::move(sentence)}; }
 
@@ -117,6 +133,22 @@ base::Result<void> Vocabulary::readRoles(const gguf::File& file) {
   QUERN_TRY(role("padding_token_id", special.padding));
   QUERN_TRY(role("mask_token_id", special.mask));
   if (!special.bos) QUERN_TRY(role("cls_token_id", special.bos));
+
+  // What files of these kinds mean when they are silent.
+  const auto usual = [&](std::optional<TokenId>& target, TokenId id, std::string_view written) {
+    if (!target && contains(id) && text(id) == written) target = id;
+  };
+  QUERN_ASSIGN(const std::string_view model, file.stringAt("tokenizer.ggml.model"));
+  if (model == "llama") {
+    usual(special.unknown, 0, "<unk>");
+    usual(special.bos, 1, "<s>");
+    usual(special.eos, 2, "</s>");
+  } else if (model == "bert") {
+    usual(special.unknown, 100, "[UNK]");
+    usual(special.bos, 101, "[CLS]");
+    usual(special.separator, 102, "[SEP]");
+    usual(special.mask, 103, "[MASK]");
+  }
   QUERN_ASSIGN(const auto prefix, file.optionalBool("tokenizer.ggml.add_space_prefix"));
   addSpacePrefix = prefix.value_or(true);
   return base::ok();
@@ -130,6 +162,13 @@ void Vocabulary::markEnds() {
   for (const std::string_view text : kEndTexts) {
     const auto id = find(text);
     if (id && kind(*id) != TokenKind::kNormal) ends_[static_cast<std::size_t>(*id)] = true;
+  }
+  // Where a message has an end of its own kind (Harmony's return and call, Solar's flush), "<|end|>" only
+  // closes one of several messages of the same answer.
+  const auto message = find("<|end|>");
+  const bool calls = find("<|call|>") || find("<|calls|>");
+  if (message && calls && (find("<|return|>") || find("<|flush|>")) && message != special.eos) {
+    ends_[static_cast<std::size_t>(*message)] = false;
   }
 }
 

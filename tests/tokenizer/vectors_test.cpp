@@ -36,16 +36,18 @@ std::vector<std::string> texts(const fs::path& path) {
   return found;
 }
 
-/// The vocabularies that have vectors, by their place in this list: everyone is asked for, so none can go missing.
-constexpr const char* kNames[] = {"bert-bge",  "command-r", "deepseek-coder", "deepseek-llm", "falcon", "gemma-4",
-                                  "gpt-2",     "llama-bpe", "llama-spm",      "mpt",          "phi-3",  "qwen2",
-                                  "qwen35",    "refact",    "starcoder"};
+/// The vocabularies that have vectors, by their place in this list: everyone is asked for, so none can go
+/// missing.
+constexpr const char* kNames[] = {"bert-bge", "command-r", "deepseek-coder", "deepseek-llm", "falcon",
+                                  "gemma-4",  "gpt-2",     "llama-bpe",      "llama-spm",    "mpt",
+                                  "phi-3",    "qwen2",     "qwen35",         "refact",       "starcoder"};
 
 class Vectors : public testing::TestWithParam<const char*> {};
 
 TEST_P(Vectors, GiveTheirIds) {
   const std::string name = std::string("ggml-vocab-") + GetParam() + ".gguf";
-  if (!fs::exists(kFolder / name)) GTEST_SKIP() << kFolder << " is not here: run packaging/fetch-test-data.sh";
+  if (!fs::exists(kFolder / name))
+    GTEST_SKIP() << kFolder << " is not here: run packaging/fetch-test-data.sh";
   const auto file = gguf::File::open(kFolder / name);
   ASSERT_TRUE(file) << file.error().describe();
   const auto tokenizer = Tokenizer::fromGguf(**file);
