@@ -1,6 +1,8 @@
 // Tokens into expressions: jinja2's precedence, lowest first: inline if, or, and, not, comparison, + -, ~,
 // * / // %, **, unary, postfix, filter and test.
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
 
 #include "engine/base/text.h"
@@ -21,8 +23,15 @@ Expr* Parser::expression(ExprKind kind, std::uint32_t line) {
 /// recursion in the parser, so their depth is bounded here.
 const Expr* Parser::finish(Expr* node) {
   std::uint32_t deepest = 0;
+  static constexpr std::string_view kNeedContext[] = {"map", "select", "reject", "selectattr", "rejectattr"};
+  node->folds =
+      node->kind != ExprKind::kCall && node->kind != ExprKind::kName &&
+      !(node->kind == ExprKind::kFilter &&
+        std::find(std::begin(kNeedContext), std::end(kNeedContext), node->text) != std::end(kNeedContext));
   const auto look = [&](const Expr* child) {
-    if (child != nullptr) deepest = std::max(deepest, child->depth);
+    if (child == nullptr) return;
+    deepest = std::max(deepest, child->depth);
+    node->folds = node->folds && child->folds;
   };
   for (const Expr* child : node->children) look(child);
   for (const auto& [name, value] : node->named) look(value);
@@ -38,6 +47,7 @@ const Expr* Parser::finish(Expr* node) {
 const Expr* Parser::constant(Value value, std::uint32_t line) {
   Expr* node = expression(ExprKind::kConstant, line);
   node->constant = value;
+  node->folds = true;
   return node;
 }
 

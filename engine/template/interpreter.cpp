@@ -71,7 +71,9 @@ Interpreter::Flow Interpreter::execute(const Statement& node, Scope* scope) {
       write(node.text);
       return Flow::kNext;
     case StatementKind::kPrint: {
+      folding_ = node.expr->folds;
       const Value value = evaluate(*node.expr, scope);
+      folding_ = false;
       if (value.isString()) {
         write(value.text());
       } else {
@@ -383,7 +385,8 @@ Value Interpreter::evaluate(const Expr& node, Scope* scope) {
     case ExprKind::kSlice: {
       const Value object = evaluate(*node.children[0], scope);
       // jinja2 folds constants while compiling, and its folding answers undefined where slicing would raise.
-      if (node.children[0]->kind == ExprKind::kConstant && !object.isString()) {
+      if (folding_ && !object.isUndefined() && !object.isString() &&
+          !(object.is(Type::kSequence) && object.sequence().indexable())) {
         return machine_.undefined(machine_.objectName(object) + " has no element");
       }
       const auto bound = [&](std::size_t i) {

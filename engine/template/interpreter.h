@@ -66,7 +66,8 @@ class Interpreter {
   Machine& machine_;
   std::vector<std::optional<Value>> globals_;  ///< by Symbol
   std::string* out_ = nullptr;
-  Value filtered_;  ///< what a filter block or a filtered block set feeds into its filters
+  Value filtered_;        ///< what a filter block or a filtered block set feeds into its filters
+  bool folding_ = false;  ///< printing an expression of constants only, which jinja2 folds
   std::size_t macroDepth_ = 0;
   Symbol loop_;
   bool hasLoop_ = false;

@@ -239,6 +239,24 @@ Value cased(Machine& m, const Value& self, bool upperCase) {
   return Value::of(some);
 }
 
+/// istitle: capitals begin words and stand nowhere else.
+Value titled(Machine& m, const Value& self) {
+  m.work(self.text().size());
+  bool some = false;
+  bool inWord = false;
+  const std::string_view text = self.text();
+  for (std::size_t at = 0; at < text.size();) {
+    const Character character = characterAt(text, at);
+    const bool capital = isUpper(character.code);
+    const bool small = isLower(character.code);
+    if ((capital && inWord) || (small && !inWord)) return Value::of(false);
+    inWord = capital || small;
+    some = some || inWord;
+    at += character.bytes;
+  }
+  return Value::of(some);
+}
+
 bool isDigitCode(char32_t code) { return code >= '0' && code <= '9'; }
 bool isAlnumCode(char32_t code) { return isDigitCode(code) || isAlpha(code); }
 
@@ -325,6 +343,7 @@ const std::unordered_map<std::string_view, StringMethod>& stringMethods() {
                                       [](char byte) { return static_cast<unsigned char>(byte) < 0x80; }));
        }},
       {"isupper", [](Machine& m, const Value& s, Args&) { return cased(m, s, true); }},
+      {"istitle", [](Machine& m, const Value& s, Args&) { return titled(m, s); }},
       {"islower", [](Machine& m, const Value& s, Args&) { return cased(m, s, false); }},
       {"replace",
        [](Machine& m, const Value& s, Args& a) {

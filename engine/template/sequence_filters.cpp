@@ -144,7 +144,9 @@ Value first(Machine& m, const Value& value, Args& args) {
     return m.undefined("No first item, sequence was empty.");
   }
   if (value.is(Type::kSequence) && !value.sequence().items.empty()) return value.sequence().items.front();
-  if (value.isString() && !value.text().empty()) return m.item(value, number(0));
+  if (value.isString() && !value.text().empty()) {
+    return m.text(std::string(value.text().substr(0, characterAt(value.text(), 0).bytes)));
+  }
   const std::vector<Value> items = m.iterate(value);
   return items.empty() ? m.undefined("No first item, sequence was empty.") : items.front();
 }

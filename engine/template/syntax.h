@@ -64,6 +64,7 @@ struct Expr {
   Op op = Op::kAdd;
   std::uint32_t line = 0;
   std::uint32_t depth = 1;
+  bool folds = false;  ///< made of constants only: jinja2 computes it while compiling
   Symbol symbol = 0;
   Value constant;
   std::string text;

@@ -1,6 +1,7 @@
 // What may stand behind `is`.
 
 #include <unordered_map>
+#include <unordered_set>
 
 #include "engine/template/machine.h"
 #include "engine/template/text.h"
@@ -101,6 +102,13 @@ bool Machine::test(std::string_view name, const Value& value, Args& args) {
   step();
   const auto found = tests().find(name);
   if (found == tests().end()) fail("No test named " + quotedText(name) + ".");
+  static const std::unordered_set<std::string_view> kAlone = {
+      "defined", "undefined", "none",   "boolean", "true",     "false",    "integer",
+      "float",   "number",    "string", "mapping", "sequence", "iterable", "callable",
+      "escaped", "lower",     "upper",  "odd",     "even",     "filter",   "test"};
+  if (kAlone.contains(name)) {
+    const Bound bound(*this, name, args, {});
+  }
   return found->second(*this, value, args);
 }
 

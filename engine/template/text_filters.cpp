@@ -114,7 +114,7 @@ Value indent(Machine& m, const Value& value, Args& args) {
 
 Value truncate(Machine& m, const Value& value, Args& args) {
   const Bound bound(m, "truncate", args, {"length", "killwords", "end", "leeway"});
-  const Value text = soft(m, value);
+  const Value text = value.isString() ? value : m.text("");
   const std::int64_t length = bound[0] == nullptr ? 255 : m.integerOf(*bound[0], "length");
   const std::string end = bound[2] == nullptr ? "..." : std::string(m.textOf(*bound[2], "end"));
   const std::int64_t leeway =
@@ -123,6 +123,10 @@ Value truncate(Machine& m, const Value& value, Args& args) {
   if (length < endSize)
     m.fail("expected length >= " + std::to_string(endSize) + ", got " + std::to_string(length));
   if (leeway < 0) m.fail("expected leeway >= 0, got " + std::to_string(leeway));
+  if (!value.isString()) {  // anything with a length goes through while it is short
+    if (static_cast<std::int64_t>(m.length(value)) - leeway <= length) return value;
+    m.fail("'" + std::string(m.typeName(value)) + "' object cannot be truncated");
+  }
   m.work(text.text().size());
   const auto size = static_cast<std::int64_t>(text.string().characters);
   if (size - leeway <= length) return text;
@@ -157,7 +161,11 @@ Value wordWrap(Machine& m, const Value& value, Args& args) {
   const bool breakLong = bound.flag(1, true);
   const std::string newline = bound[2] == nullptr || bound[2]->isNone() ? "\n" : m.str(*bound[2]);
   const bool hyphens = bound.flag(3, true);
-  const std::string text = m.str(value);
+  if (!value.isString()) {
+    if (value.isUndefined()) m.attribute(value, "splitlines");  // raises
+    m.fail("'" + m.objectName(value) + "' has no attribute 'splitlines'");
+  }
+  const std::string text = value.string().text;
   m.work(text.size());
   const auto limit = static_cast<std::size_t>(width);
   std::string out;
@@ -333,6 +341,11 @@ Value fileSize(Machine& m, const Value& value, Args& args) {
   const Bound bound(m, "filesizeformat", args, {"binary"});
   Args none;
   double bytes = 0;
+  if (!value.isString() && !value.isNumber()) {
+    if (value.isUndefined()) m.negate(value);  // raises
+    m.fail("float() argument must be a string or a real number, not '" + std::string(m.typeName(value)) +
+           "'");
+  }
   if (value.isString() && !parseFloat(value.text()))
     m.fail("could not convert string to float: " + m.repr(value));
   bytes = toFloat(m, value, none).real;

@@ -297,7 +297,7 @@ std::vector<Value> Machine::iterate(const Value& value) {
       allocate(value.string().characters * sizeof(Value));
       for (std::size_t at = 0; at < all.size();) {
         const std::size_t bytes = characterAt(all, at).bytes;
-        items.push_back(textLike(value, all.substr(at, bytes)));
+        items.push_back(text(std::string(all.substr(at, bytes))));  // plain, even of a safe text
         at += bytes;
       }
       return items;
