@@ -21,7 +21,7 @@ std::vector<float> plainFrequencies(std::int32_t rotary, double base) {
 }
 
 struct Yarn {
-  double factor, original, betaFast, betaSlow;
+  double factor, original, extrapolation, betaFast, betaSlow;
 };
 
 /// Low frequencies are interpolated (divided by the factor), high ones kept, a ramp between them.
@@ -33,7 +33,8 @@ void applyYarn(std::vector<float>& frequencies, std::int32_t rotary, double base
   const double high = std::min<double>(rotary - 1, std::ceil(dimension(yarn.betaSlow)));
   for (std::size_t i = 0; i < frequencies.size(); ++i) {
     const double ramp = std::clamp((static_cast<double>(i) - low) / std::max(0.001, high - low), 0.0, 1.0);
-    frequencies[i] = static_cast<float>(frequencies[i] * (ramp / yarn.factor + (1.0 - ramp)));
+    const double kept = (1.0 - ramp) * yarn.extrapolation;
+    frequencies[i] = static_cast<float>(frequencies[i] * ((1.0 - kept) / yarn.factor + kept));
   }
 }
 
@@ -84,8 +85,12 @@ base::Result<Rope> Builder::readRope(bool neox) const {
   if (kind == "yarn") {
     QUERN_ASSIGN(const double fast, realOr("rope.scaling.yarn_beta_fast", 32.0, 1e-3, 1e6));
     QUERN_ASSIGN(const double slow, realOr("rope.scaling.yarn_beta_slow", 1.0, 1e-3, 1e6));
-    applyYarn(rope.frequencies, rope.rotary, base, {factor, static_cast<double>(original), fast, slow});
-    rope.magnitude *= static_cast<float>(1.0 + 0.1 * std::log(std::max(1.0, factor)));
+    QUERN_ASSIGN(const double extrapolation, realOr("rope.scaling.yarn_ext_factor", 1.0, 0.0, 1.0));
+    QUERN_ASSIGN(const double yarnAttention, realOr("rope.scaling.yarn_attn_factor", 1.0, 1e-3, 1e3));
+    applyYarn(rope.frequencies, rope.rotary, base,
+              {factor, static_cast<double>(original), extrapolation, fast, slow});
+    rope.magnitude *= static_cast<float>(yarnAttention);
+    if (extrapolation > 0) rope.magnitude *= static_cast<float>(1.0 + 0.1 * std::log(std::max(1.0, factor)));
   } else if (!kind || *kind == "linear" || *kind == "none" || *kind == "longrope") {
     if (kind == "linear")
       divide(rope.frequencies, std::vector<float>(rope.frequencies.size(), static_cast<float>(factor)));

@@ -12,6 +12,23 @@ namespace quern::engine::runtime {
 namespace {
 
 constexpr std::int32_t kMostThreads = 512;
+/// Far above any context; sums and products with it stay within their types.
+constexpr std::int32_t kMostTokens = 1 << 28;
+
+/// What this control group (a container) may still take; no limit gives the largest number. Pages of files
+/// can be dropped, so they count as free.
+std::uint64_t groupBytes() {
+  std::uint64_t limit = 0;
+  std::uint64_t used = 0;
+  if (!(std::ifstream("/sys/fs/cgroup/memory.max") >> limit)) return UINT64_MAX;
+  if (!(std::ifstream("/sys/fs/cgroup/memory.current") >> used)) return UINT64_MAX;
+  std::ifstream stat("/sys/fs/cgroup/memory.stat");
+  std::string name;
+  for (std::uint64_t bytes = 0; stat >> name >> bytes;) {
+    if (name == "inactive_file" || name == "active_file") used -= std::min(used, bytes);
+  }
+  return limit - std::min(limit, used);
+}
 
 /// What the system says it can give without swapping; 0 where it does not say.
 std::uint64_t availableBytes() {
@@ -21,7 +38,7 @@ std::uint64_t availableBytes() {
   std::string unit;
   while (file >> name >> kib) {
     std::getline(file, unit);
-    if (name == "MemAvailable:") return kib * 1024;
+    if (name == "MemAvailable:") return std::min(kib * 1024, groupBytes());
   }
   return 0;
 }
@@ -40,10 +57,12 @@ class CpuBackend : public Backend {
       return base::Error(base::ErrorCode::kUnsupported, "This processor cannot run kernels called \"" +
                                                             base::printable(options.kernels) + "\".");
     }
-    if (options.kvTokens < 1 || options.batchTokens < 1 || options.logitRows < 1 || options.threads < 0 ||
-        options.threads > kMostThreads) {
+    if (options.kvTokens < 1 || options.kvTokens > kMostTokens || options.contextTokens < 0 ||
+        options.batchTokens < 1 || options.batchTokens > kMostTokens || options.logitRows < 1 ||
+        options.logitRows > kMostTokens || options.threads < 0 || options.threads > kMostThreads) {
       return base::Error(base::ErrorCode::kInvalidArgument,
-                         "Context, batch, rows of logits and threads must be positive, threads at most " +
+                         "Context, batch and rows of logits must be between 1 and " +
+                             std::to_string(kMostTokens) + ", threads at most " +
                              std::to_string(kMostThreads) + ".");
     }
     if (options.kvType == KvCacheType::kQ8_0 && program.headDim % 32 != 0) {

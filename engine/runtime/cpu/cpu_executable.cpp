@@ -18,6 +18,12 @@ constexpr std::int64_t kPrivateTokens = 4;
 /// Query tokens of one share of attention: enough that widening keys and values is paid for, few enough that
 /// shares of a 512-token prompt are many.
 constexpr std::int32_t kAttentionTokens = 32;
+/// From this position on, decoding shares out single query heads when there are few key/value heads: reading
+/// the cache once for each of them then costs less than workers without a share.
+constexpr std::int32_t kSplitHeadsFrom = 128;
+/// Bytes of activations that go through a worker's tiles together: half of a second-level cache of 1 MiB, so
+/// that they are still there for the next tile.
+constexpr std::int64_t kActivationBytes = 512 << 10;
 
 std::size_t rounded(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 
@@ -103,7 +109,7 @@ base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr
   }
   e.tokens_.reserve(static_cast<std::size_t>(options.batchTokens));
   e.wanted_.reserve(static_cast<std::size_t>(options.logitRows));
-  e.units_.reserve(static_cast<std::size_t>(options.batchTokens) * static_cast<std::size_t>(program.kvHeads));
+  e.units_.reserve(static_cast<std::size_t>(options.batchTokens) * static_cast<std::size_t>(program.heads));
   e.workBytes_ = workBytesFor(program, options, threads);
   return made;
 }
@@ -180,7 +186,6 @@ void CpuExecutable::lay(const Batch& batch) {
   batch_ = &batch;
   tokens_.clear();
   wanted_.clear();
-  units_.clear();
   for (std::size_t s = 0; s < batch.slices.size(); ++s) {
     const Slice& slice = batch.slices[s];
     const auto first = static_cast<std::int32_t>(tokens_.size());
@@ -190,13 +195,33 @@ void CpuExecutable::lay(const Batch& batch) {
       tokens_.push_back({slice.tokens[static_cast<std::size_t>(i)], slice.firstPosition + i, sliceIndex});
       if (i >= count - slice.logitRows) wanted_.push_back(first + i);
     }
+  }
+  layAttention(batch);
+}
+
+void CpuExecutable::layAttention(const Batch& batch) {
+  units_.clear();
+  const std::int32_t group = program_.heads / program_.kvHeads;
+  const bool decodes = tokens_.size() == batch.slices.size();
+  std::int32_t longest = 0;
+  for (const Token& token : tokens_) longest = std::max(longest, token.position);
+  const auto heads = static_cast<std::int32_t>(tokens_.size()) * program_.kvHeads;
+  const bool splits = decodes && group > 1 && longest >= kSplitHeadsFrom && heads < 4 * pool_->threads() &&
+                      heads % pool_->threads() != 0;
+  fusesAttention_ = decodes && !splits;
+  const std::int32_t together = splits ? 1 : group;
+  std::int32_t first = 0;
+  for (std::size_t s = 0; s < batch.slices.size(); ++s) {
+    const auto count = static_cast<std::int32_t>(batch.slices[s].tokens.size());
     // The last shares see most: they go first, so that no worker is left with one at the end.
-    for (std::int32_t begin = (count - 1) / kAttentionTokens * kAttentionTokens; begin >= 0;
+    for (std::int32_t begin = (count - 1) / kAttentionTokens * kAttentionTokens; count > 0 && begin >= 0;
          begin -= kAttentionTokens) {
-      for (std::int32_t head = 0; head < program_.kvHeads; ++head) {
-        units_.push_back({sliceIndex, head, first + begin, std::min(kAttentionTokens, count - begin)});
+      for (std::int32_t query = 0; query < program_.heads; query += together) {
+        units_.push_back({static_cast<std::int32_t>(s), query / group, query, together, first + begin,
+                          std::min(kAttentionTokens, count - begin)});
       }
     }
+    first += count;
   }
 }
 
@@ -294,8 +319,17 @@ void CpuExecutable::project(const ProjectStep& step, std::int32_t worker, bool h
   for (std::int64_t t = begin; t < end; ++t) prepare(step, t, space, head);
   if (!isPrivate) pool_->barrier();
 
-  const kernels::cpu::Activations x{space.values(0, step.cols), step.cols, space.quantized(0, step.cols),
-                                    space.scales(0, step.cols), space.sums(0, step.cols)};
+  const std::int64_t together = std::max<std::int64_t>(32, kActivationBytes / step.cols);
+  for (std::int64_t first = 0; first < tokens; first += together) {
+    multiply(step, worker, space, first, std::min(together, tokens - first));
+  }
+}
+
+void CpuExecutable::multiply(const ProjectStep& step, std::int32_t worker, ActivationSpace& space,
+                             std::int64_t first, std::int64_t tokens) {
+  const kernels::cpu::Activations x{space.values(first, step.cols), step.cols,
+                                    space.quantized(first, step.cols), space.scales(first, step.cols),
+                                    space.sums(first, step.cols)};
   const auto [firstTile, lastTile] = share(step.tiles, worker);
   for (const PackedProjection& one : step.outputs) {
     const std::int64_t rowBegin =
@@ -304,7 +338,7 @@ void CpuExecutable::project(const ProjectStep& step, std::int32_t worker, bool h
         std::min(one.matrix.rows, (lastTile - one.firstTile) * kernels::cpu::kRowTile);
     if (rowBegin >= rowEnd) continue;
     const std::int64_t stride = program_.widthOf(one.out);
-    float* out = row(one.out, 0);
+    float* out = row(one.out, first);
     kernels_.matmul(one.matrix, rowBegin, rowEnd, x, tokens, out, stride, one.accumulate);
     for (std::int64_t t = 0; t < tokens && one.bias != nullptr; ++t) {
       kernels_.add(out + t * stride + rowBegin, one.bias + rowBegin, rowEnd - rowBegin);
@@ -343,8 +377,7 @@ void CpuExecutable::prepareAttention(const AttendStep& step, std::int64_t token,
 
 void CpuExecutable::attend(const AttendStep& step, std::int32_t worker) {
   Worker& space = workers_[static_cast<std::size_t>(worker)];
-  const std::size_t slices = batch_->slices.size();
-  if (tokens_.size() == slices) {
+  if (fusesAttention_) {
     // One token a sequence: who attends for a head also prepares it, and nobody waits in between.
     const auto [begin, end] = share(static_cast<std::int64_t>(units_.size()), worker);
     for (std::int64_t i = begin; i < end; ++i) {
@@ -369,21 +402,21 @@ void CpuExecutable::attendUnit(const AttendStep& step, const AttentionUnit& unit
   const Slice& slice = batch_->slices[static_cast<std::size_t>(unit.slice)];
   const Token& first = tokens_[static_cast<std::size_t>(unit.firstToken)];
   const std::int32_t last = first.position + unit.tokens - 1;
-  for (std::int32_t b = 0; b <= last / kKvBlockTokens; ++b) {
+  const std::int32_t seen = step.window > 0 ? std::max(0, first.position - step.window + 1) : 0;
+  for (std::int32_t b = seen / kKvBlockTokens; b <= last / kKvBlockTokens; ++b) {
     const auto at = static_cast<std::size_t>(b);
     space.keys[at] = cache_.keys(step.layer, slice.blockTable[at], unit.head);
     space.values[at] = cache_.values(step.layer, slice.blockTable[at], unit.head);
   }
-  const std::int32_t group = program_.heads / program_.kvHeads;
   kernels::cpu::AttentionTask task;
-  task.query = row(Buffer::kQuery, unit.firstToken) + unit.head * group * program_.headDim;
+  task.query = row(Buffer::kQuery, unit.firstToken) + unit.firstQuery * program_.headDim;
   task.queryTokenStride = program_.widthOf(Buffer::kQuery);
   task.queryHeadStride = program_.headDim;
-  task.output = row(Buffer::kHeads, unit.firstToken) + unit.head * group * program_.valueDim;
+  task.output = row(Buffer::kHeads, unit.firstToken) + unit.firstQuery * program_.valueDim;
   task.outputTokenStride = program_.widthOf(Buffer::kHeads);
   task.outputHeadStride = program_.valueDim;
   task.queryTokens = unit.tokens;
-  task.groupHeads = group;
+  task.groupHeads = unit.queries;
   task.headDim = program_.headDim;
   task.firstPosition = first.position;
   task.window = step.window;

@@ -68,10 +68,12 @@ class CpuExecutable : public Executable {
     std::int32_t position;
     std::int32_t slice;
   };
-  /// One share of attention: some query tokens of a slice and one key/value head.
+  /// One share of attention: some query tokens of a slice and query heads that share a key/value head.
   struct AttentionUnit {
     std::int32_t slice;
-    std::int32_t head;
+    std::int32_t head;        ///< key/value head
+    std::int32_t firstQuery;  ///< query head
+    std::int32_t queries;     ///< query heads
     std::int32_t firstToken;  ///< in the batch
     std::int32_t tokens;
   };
@@ -87,11 +89,14 @@ class CpuExecutable : public Executable {
 
   base::Result<void> check(const Batch& batch) const;
   void lay(const Batch& batch);
+  void layAttention(const Batch& batch);
   void work(std::int32_t worker);
 
   void embed(const EmbedStep& step, std::int32_t worker);
   void normAdd(const NormAddStep& step, std::int32_t worker);
   void project(const ProjectStep& step, std::int32_t worker, bool head);
+  void multiply(const ProjectStep& step, std::int32_t worker, ActivationSpace& space, std::int64_t first,
+                std::int64_t tokens);
   void prepare(const ProjectStep& step, std::int64_t token, ActivationSpace& space, bool head);
   void attend(const AttendStep& step, std::int32_t worker);
   void prepareAttention(const AttendStep& step, std::int64_t token, std::int32_t firstHead,
@@ -125,6 +130,7 @@ class CpuExecutable : public Executable {
   std::vector<Token> tokens_;
   std::vector<std::int32_t> wanted_;  ///< batch rows whose logits are asked for
   std::vector<AttentionUnit> units_;
+  bool fusesAttention_ = false;  ///< who attends for a head has also prepared it
   alignas(64) std::atomic<std::int32_t> nextUnit_{0};
 };
 

@@ -15,6 +15,10 @@ using kernels::cpu::kRowTile;
 /// Rows that a worker packs before it looks whether the load was cancelled: about a millisecond of work.
 constexpr std::int64_t kRowsAtOnce = 16 * kRowTile;
 
+std::size_t aligned(std::size_t bytes) {
+  return (bytes + kernels::cpu::kAlignment - 1) / kernels::cpu::kAlignment * kernels::cpu::kAlignment;
+}
+
 class PlanCompiler {
  public:
   PlanCompiler(const gguf::File& file, const model::Program& program, const kernels::cpu::Kernels& kernels)
@@ -33,7 +37,7 @@ class PlanCompiler {
     const gguf::Tensor* tensor;
     const std::byte* source;
     std::int64_t rows, cols;
-    std::byte* target;
+    std::size_t offset;  ///< in Plan::packed
   };
 
   base::Result<void> operations(const std::vector<model::Operation>& from, std::vector<Step>& to) {
@@ -42,6 +46,14 @@ class PlanCompiler {
     for (const model::Operation& operation : from) {
       if (const auto* embed = std::get_if<model::Embed>(&operation)) {
         const gguf::Tensor& table = *file_.tensor(embed->tensor);
+        if (!kernels::dtypeInfo(table.type)->decodable) {
+          return base::Error(
+              base::ErrorCode::kUnsupported,
+              "The model's tensor \"" + embed->tensor + "\" is stored as " +
+                  std::string(kernels::dtypeInfo(table.type)->name) +
+                  ", which Quern cannot decode. A Q4_K_M or Q8_0 file of the same model works.");
+        }
+        table_ = &table;
         plan_.embedRowBytes = table.data.size() / table.rows();
         to.emplace_back(EmbedStep{table.type, table.data.data(), plan_.embedRowBytes, embed->scale});
       } else if (const auto* found = std::get_if<model::Norm>(&operation)) {
@@ -82,13 +94,12 @@ class PlanCompiler {
       const model::WeightRows& weights = projection.weights;
       const gguf::Tensor& tensor = *file_.tensor(weights.tensor);
       const std::size_t bytes = kernels_.packedBytes(tensor.type, weights.rows, weights.cols);
-      QUERN_ASSIGN(AlignedBuffer buffer, AlignedBuffer::allocate(bytes));
       const std::byte* source = tensor.data.data() + static_cast<std::size_t>(weights.firstRow) *
                                                          (tensor.data.size() / tensor.rows());
-      packings_.push_back({&tensor, source, weights.rows, weights.cols, buffer.data()});
+      packings_.push_back({&tensor, source, weights.rows, weights.cols, plan_.packedBytes});
 
       PackedProjection packed;
-      packed.matrix = {tensor.type, weights.rows, weights.cols, buffer.data(), bytes};
+      packed.matrix = {tensor.type, weights.rows, weights.cols, nullptr, bytes};
       packed.out = projection.out;
       packed.accumulate = projection.accumulate;
       packed.firstTile = step.tiles;
@@ -100,8 +111,7 @@ class PlanCompiler {
       step.quantizes = step.quantizes || kernels_.readsQuantized(tensor.type);
       step.tiles += (weights.rows + kRowTile - 1) / kRowTile;
       step.outputs.push_back(packed);
-      plan_.packed.push_back(std::move(buffer));
-      plan_.packedBytes += bytes;
+      plan_.packedBytes += aligned(bytes);
       plan_.widestInput = std::max(plan_.widestInput, weights.cols);
     }
     return step;
@@ -120,7 +130,22 @@ class PlanCompiler {
     return static_cast<const float*>(plan_.vectors.back().data());
   }
 
+  /// The matrices lie in the order of the steps, as their packings do.
+  void place(std::vector<Step>& steps, std::size_t& next) {
+    for (Step& step : steps) {
+      auto* project = std::get_if<ProjectStep>(&step);
+      if (project == nullptr) continue;
+      for (PackedProjection& one : project->outputs) {
+        one.matrix.data = plan_.packed.data() + packings_[next++].offset;
+      }
+    }
+  }
+
   base::Result<void> pack(ThreadPool& pool, const Progress& progress) {
+    QUERN_ASSIGN(plan_.packed, AlignedBuffer::allocate(plan_.packedBytes));
+    std::size_t placed = 0;
+    place(plan_.body, placed);
+    place(plan_.head, placed);
     // Pieces of all matrices in one list, which the workers take from in order: the file is read front to
     // back.
     struct Piece {
@@ -128,12 +153,10 @@ class PlanCompiler {
       std::int64_t begin, end;
     };
     std::vector<Piece> pieces;
-    double allRows = 0;
     for (const Packing& packing : packings_) {
       for (std::int64_t row = 0; row < packing.rows; row += kRowsAtOnce) {
         pieces.push_back({&packing, row, std::min(packing.rows, row + kRowsAtOnce)});
       }
-      allRows += static_cast<double>(packing.rows) * static_cast<double>(packing.cols);
     }
     std::atomic<std::size_t> next{0};
     std::atomic<bool> cancelled{false};
@@ -141,7 +164,8 @@ class PlanCompiler {
       for (std::size_t i = next.fetch_add(1); i < pieces.size() && !cancelled.load(); i = next.fetch_add(1)) {
         const Piece& piece = pieces[i];
         const Packing& p = *piece.packing;
-        kernels_.packRows(p.tensor->type, p.source, p.rows, p.cols, piece.begin, piece.end, p.target);
+        kernels_.packRows(p.tensor->type, p.source, p.rows, p.cols, piece.begin, piece.end,
+                          plan_.packed.data() + p.offset);
         if (worker == 0 && progress &&
             !progress(static_cast<double>(i) / static_cast<double>(pieces.size()))) {
           cancelled.store(true);
@@ -149,7 +173,10 @@ class PlanCompiler {
       }
     });
     if (cancelled.load()) return base::Error(base::ErrorCode::kCancelled, "Loading was cancelled.");
-    for (const Packing& packing : packings_) file_.release(*packing.tensor);
+    // The embedding's rows are still read from the file, token by token.
+    for (const Packing& packing : packings_) {
+      if (packing.tensor != table_) file_.release(*packing.tensor);
+    }
     return base::ok();
   }
 
@@ -158,6 +185,7 @@ class PlanCompiler {
   const kernels::cpu::Kernels& kernels_;
   Plan plan_;
   std::vector<Packing> packings_;
+  const gguf::Tensor* table_ = nullptr;
 };
 
 }  // namespace
@@ -185,7 +213,7 @@ base::Result<std::uint64_t> packedBytesOf(const gguf::File& file, const model::P
                   std::string(kernels::dtypeInfo(type)->name) +
                   ", which Quern cannot compute with yet. A Q4_K_M or Q8_0 file of the same model works.");
         }
-        bytes += kernels.packedBytes(type, weights.rows, weights.cols);
+        bytes += aligned(kernels.packedBytes(type, weights.rows, weights.cols));
       }
     }
   }

@@ -69,7 +69,9 @@ using Step = std::variant<EmbedStep, NormAddStep, ProjectStep, AttendStep>;
 struct Plan {
   std::vector<Step> body;
   std::vector<Step> head;
-  std::vector<AlignedBuffer> packed;        ///< owns the matrices
+  /// All matrices one after another in the order of use, so that they share huge pages and a worker that
+  /// reads ahead at the end of one reads the next.
+  AlignedBuffer packed;
   std::vector<std::vector<float>> vectors;  ///< owns norms and biases
   std::uint64_t packedBytes = 0;
   std::uint64_t embedRowBytes = 0;
