@@ -12,7 +12,7 @@ class QListView;
 namespace quern::ui {
 
 class ChatListDelegate;
-class ChatListModel;
+class ChatRows;
 class SearchField;
 
 class ChatListPanel : public Surface {
@@ -50,7 +50,7 @@ class ChatListPanel : public Surface {
   engine::store::Store& store_;
   SearchField* search_;
   QListView* view_;
-  ChatListModel* model_;
+  ChatRows* model_;
   ChatListDelegate* delegate_;
   QTimer searchTimer_;
 };
