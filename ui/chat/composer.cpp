@@ -25,9 +25,7 @@ using engine::base::ErrorCode;
 // More text than any model of this size can read; it also bounds what a mistaken drop may cost.
 constexpr qint64 kMaxAttachmentBytes = 4 * 1024 * 1024;
 
-Error cannotAttach(ErrorCode code, const QString& sentence) {
-  return {code, sentence.toStdString()};
-}
+Error cannotAttach(ErrorCode code, const QString& sentence) { return {code, sentence.toStdString()}; }
 
 }  // namespace
 
@@ -45,8 +43,9 @@ engine::base::Result<Attachment> readTextFile(const QString& path) {
   QStringDecoder decoder(QStringDecoder::Utf8);
   const QString text = decoder(bytes);
   if (decoder.hasError() || bytes.contains('\0')) {
-    return cannotAttach(ErrorCode::kUnsupported,
-                        Composer::tr("“%1” is not a text file (UTF-8): only text can be attached.").arg(name));
+    return cannotAttach(
+        ErrorCode::kUnsupported,
+        Composer::tr("“%1” is not a text file (UTF-8): only text can be attached.").arg(name));
   }
   return Attachment{name, text};
 }
@@ -58,7 +57,7 @@ Composer::Composer(Theme& theme, QWidget* parent)
       chips_(new QWidget(this)),
       chipLayout_(new QHBoxLayout(chips_)),
       attach_(makeIconButton(theme, QStringLiteral("attach"), tr("Attach text files"), tr("Ctrl+U"), this)),
-      send_(new Button(theme, Button::Kind::kPrimary, tr("Send"), QStringLiteral("up"), this)),
+      send_(new Button(theme, Button::Kind::kPrimary, tr("Send"), QStringLiteral("send"), this)),
       cancel_(new Button(theme, Button::Kind::kGhost, tr("Cancel"), {}, this)),
       notice_(new Label(theme, {}, TextStyle::kSmall, Color::kText2, this)),
       meter_(new ContextMeter(theme, this)) {
@@ -138,22 +137,16 @@ void Composer::setModelName(const QString& name) {
   edit_->setPlaceholderText(name.isEmpty() ? tr("Message") : tr("Message %1").arg(name));
 }
 
-void Composer::setContext(int used, int limit) {
-  meter_->setContext(used, limit);
-}
+void Composer::setContext(int used, int limit) { meter_->setContext(used, limit); }
 
-void Composer::setNotice(const QString& text) {
-  notice_->setText(text);
-}
+void Composer::setNotice(const QString& text) { notice_->setText(text); }
 
 void Composer::setText(const QString& text) {
   edit_->setPlainText(text);
   edit_->moveCursor(QTextCursor::End);
 }
 
-QString Composer::text() const {
-  return edit_->toPlainText();
-}
+QString Composer::text() const { return edit_->toPlainText(); }
 
 void Composer::startEditing(const QString& text) {
   if (!editing_) draft_ = edit_->toPlainText();
@@ -174,15 +167,15 @@ void Composer::stopEditing() {
   updateButton();
 }
 
-void Composer::focusEditor() {
-  edit_->setFocus(Qt::OtherFocusReason);
-}
+void Composer::focusEditor() { edit_->setFocus(Qt::OtherFocusReason); }
 
 void Composer::updateButton() {
   const bool stop = mode_ == Mode::kStop && !editing_;
   send_->setKind(stop ? Button::Kind::kSecondary : Button::Kind::kPrimary);
   send_->setText(stop ? tr("Stop") : editing_ ? tr("Save") : tr("Send"));
-  send_->setIconName(stop ? QStringLiteral("stop") : editing_ ? QStringLiteral("check") : QStringLiteral("up"));
+  send_->setIconName(stop       ? QStringLiteral("stop")
+                     : editing_ ? QStringLiteral("check")
+                                : QStringLiteral("send"));
   send_->setToolTip(stop       ? tr("Stop the answer (Esc)")
                     : editing_ ? tr("Keep both versions and ask again (Enter)")
                                : tr("Send (Enter)"));
@@ -231,7 +224,8 @@ void Composer::showChips() {
   }
   for (std::size_t i = 0; i < attachments_.size(); ++i) {
     const Attachment& attachment = attachments_[i];
-    auto* chip = new Button(theme_, Button::Kind::kSecondary, attachment.name, QStringLiteral("close"), chips_);
+    auto* chip =
+        new Button(theme_, Button::Kind::kSecondary, attachment.name, QStringLiteral("close"), chips_);
     chip->setCompact(true);
     chip->setObjectName(QStringLiteral("chip%1").arg(i));
     const QString size = QLocale().formattedDataSize(attachment.text.toUtf8().size());

@@ -26,10 +26,11 @@ ComposerEdit::ComposerEdit(Theme& theme, QWidget* parent) : QPlainTextEdit(paren
   const auto apply = [this] {
     setFont(theme_.font(TextStyle::kReading));
     // The frame is the composer's own; here only words and their selection are coloured.
-    setStyleSheet(QStringLiteral("QPlainTextEdit { background: transparent; border: none; padding: 0; color: %1;"
-                                 " selection-background-color: %2; selection-color: %3; }")
-                      .arg(theme_.color(Color::kText).name(), theme_.color(Color::kAccent).name(),
-                           theme_.color(Color::kOnAccent).name()));
+    setStyleSheet(
+        QStringLiteral("QPlainTextEdit { background: transparent; border: none; padding: 0; color: %1;"
+                       " selection-background-color: %2; selection-color: %3; }")
+            .arg(theme_.color(Color::kText).name(), theme_.color(Color::kAccent).name(),
+                 theme_.color(Color::kOnAccent).name()));
     QPalette colors = palette();
     colors.setColor(QPalette::PlaceholderText, theme_.color(Color::kText3));
     setPalette(colors);

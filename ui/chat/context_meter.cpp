@@ -26,17 +26,16 @@ void ContextMeter::setContext(int used, int limit) {
   setVisible(limit > 0);
   setAccessibleName(text());
   const QLocale locale;
-  setToolTip(percent() >= kErrorPercent
-                 ? tr("The context is nearly full: start a new chat or raise the context and reload the model.")
-                 : tr("%1 of %2 tokens of the model's context are used by this chat")
-                       .arg(locale.toString(used), locale.toString(limit)));
+  setToolTip(
+      percent() >= kErrorPercent
+          ? tr("The context is nearly full: start a new chat or raise the context and reload the model.")
+          : tr("%1 of %2 tokens of the model's context are used by this chat")
+                .arg(locale.toString(used), locale.toString(limit)));
   updateGeometry();
   update();
 }
 
-int ContextMeter::percent() const {
-  return limit_ > 0 ? int(qint64(used_) * 100 / limit_) : 0;
-}
+int ContextMeter::percent() const { return limit_ > 0 ? int(qint64(used_) * 100 / limit_) : 0; }
 
 QString ContextMeter::text() const {
   return tr("Context %1 % of %2").arg(QString::number(percent()), QLocale().toString(limit_));
@@ -57,7 +56,9 @@ void ContextMeter::paintEvent(QPaintEvent* /*event*/) {
   painter.setBrush(theme_.color(Color::kPress));
   painter.drawRoundedRect(track, 2, 2);
   const int full = percent();
-  const Color color = full >= kErrorPercent ? Color::kError : full >= kWarnPercent ? Color::kWarn : Color::kAccent;
+  const Color color = full >= kErrorPercent  ? Color::kError
+                      : full >= kWarnPercent ? Color::kWarn
+                                             : Color::kAccent;
   painter.setBrush(theme_.color(color));
   QRectF used = track;
   used.setWidth(barWidth * std::min(100, full) / 100);

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "ui/widgets/button.h"
+#include "ui/widgets/combo.h"
 #include "ui/widgets/slider.h"
 #include "ui/widgets/sparkline.h"
 
@@ -36,9 +37,7 @@ double bytesPerElement(KvCacheType type) {
   return 2;
 }
 
-int processors() {
-  return std::max(1, int(std::thread::hardware_concurrency()));
-}
+int processors() { return std::max(1, int(std::thread::hardware_concurrency())); }
 
 /// A legend as rich text: a square in the part's colour, then its name and MiB.
 QString legendText(const Theme& theme, const std::vector<MemoryBar::Part>& parts) {
@@ -65,19 +64,20 @@ LoadSection::LoadSection(Theme& theme, QWidget* parent)
   badge_->hide();
   addToHeader(badge_);
   addToHeader(resetButton_);
-  context_ = addRow(QStringLiteral("contextTokens"), tr("Context"),
-                    tr("Tokens that a chat may hold, question and answer together."), 256, kDefaultContext, 1, true);
+  context_ =
+      addRow(QStringLiteral("contextTokens"), tr("Context"),
+             tr("Tokens that a chat may hold, question and answer together."), 256, kDefaultContext, 1, true);
   threads_ = addRow(QStringLiteral("threads"), tr("Threads"), tr("Processor threads that compute."), 1,
                     std::max(2, processors()), 1, false);
-  batch_ = addRow(QStringLiteral("batchTokens"), tr("Batch"), tr("Tokens of a question that are read in one step."),
-                  32, kMaxBatch, 1, true);
+  batch_ = addRow(QStringLiteral("batchTokens"), tr("Batch"),
+                  tr("Tokens of a question that are read in one step."), 32, kMaxBatch, 1, true);
 
   auto* row = new QWidget(this);
   auto* layout = new QHBoxLayout(row);
   layout->setContentsMargins(0, 0, 0, 0);
   layout->setSpacing(theme.scaled(12));
   auto* label = new Label(theme, tr("KV cache"), TextStyle::kSmall, Color::kText2, row);
-  kvType_ = new QComboBox(row);
+  kvType_ = new Combo(theme, row);
   kvType_->setObjectName(QStringLiteral("kvType"));
   kvType_->setAccessibleName(tr("KV cache type"));
   kvType_->setToolTip(tr("How keys and values are kept: Q8_0 takes about half the memory of F16"));

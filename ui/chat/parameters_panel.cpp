@@ -153,29 +153,21 @@ void ParametersPanel::setSystemPrompt(const QString& text) {
   countTokens();
 }
 
-QString ParametersPanel::systemPrompt() const {
-  return prompt_->toPlainText();
-}
+QString ParametersPanel::systemPrompt() const { return prompt_->toPlainText(); }
 
 void ParametersPanel::setSampling(const engine::sampling::Parameters& sampling, int maxTokens) {
   sampling_->setValues(sampling, maxTokens);
 }
 
-engine::sampling::Parameters ParametersPanel::sampling() const {
-  return sampling_->values();
-}
+engine::sampling::Parameters ParametersPanel::sampling() const { return sampling_->values(); }
 
-int ParametersPanel::maxTokens() const {
-  return sampling_->maxTokens();
-}
+int ParametersPanel::maxTokens() const { return sampling_->maxTokens(); }
 
 void ParametersPanel::setLoadOptions(const engine::scheduler::LoadOptions& options) {
   load_->setValues(options);
 }
 
-engine::scheduler::LoadOptions ParametersPanel::loadOptions() const {
-  return load_->values();
-}
+engine::scheduler::LoadOptions ParametersPanel::loadOptions() const { return load_->values(); }
 
 void ParametersPanel::setEngine(std::shared_ptr<engine::scheduler::Engine> engine) {
   engine_ = std::move(engine);
@@ -185,20 +177,17 @@ void ParametersPanel::setEngine(std::shared_ptr<engine::scheduler::Engine> engin
   countTokens();
 }
 
-void ParametersPanel::setPresets(const QStringList& names) {
-  presets_ = names;
-}
+void ParametersPanel::setPresets(const QStringList& names) { presets_ = names; }
 
-void ParametersPanel::focusFirst() {
-  prompt_->setFocus(Qt::ShortcutFocusReason);
-}
+void ParametersPanel::focusFirst() { prompt_->setFocus(Qt::ShortcutFocusReason); }
 
 void ParametersPanel::countTokens() {
   if (!engine_ || !engine_->tokenizer()) {
     promptTokens_->setText(QStringLiteral("–"));
     return;
   }
-  const auto tokens = engine_->tokenizer()->encode(prompt_->toPlainText().toStdString(), {.parseSpecial = false});
+  const auto tokens =
+      engine_->tokenizer()->encode(prompt_->toPlainText().toStdString(), {.parseSpecial = false});
   promptTokens_->setText(tr("%1 tokens").arg(QLocale().toString(qulonglong(tokens.size()))));
 }
 
@@ -214,7 +203,8 @@ void ParametersPanel::showPresets() {
   if (!presets_.isEmpty()) {
     QMenu* remove = menu.addMenu(tr("Delete"));
     for (const QString& name : presets_) {
-      connect(remove->addAction(name), &QAction::triggered, this, [this, name] { Q_EMIT presetDeleted(name); });
+      connect(remove->addAction(name), &QAction::triggered, this,
+              [this, name] { Q_EMIT presetDeleted(name); });
     }
   }
   menu.exec(presetsButton_->mapToGlobal(QPoint(0, presetsButton_->height())));
@@ -223,7 +213,8 @@ void ParametersPanel::showPresets() {
 void ParametersPanel::savePreset() {
   bool accepted = false;
   const QString name =
-      QInputDialog::getText(this, tr("Save as preset"), tr("Name"), QLineEdit::Normal, {}, &accepted).trimmed();
+      QInputDialog::getText(this, tr("Save as preset"), tr("Name"), QLineEdit::Normal, {}, &accepted)
+          .trimmed();
   if (accepted && !name.isEmpty()) Q_EMIT presetSaved(name);
 }
 

@@ -6,6 +6,7 @@
 #include <QVBoxLayout>
 
 #include "ui/widgets/button.h"
+#include "ui/widgets/combo.h"
 #include "ui/widgets/slider.h"
 
 namespace quern::ui {
@@ -25,22 +26,24 @@ SamplingSection::SamplingSection(Theme& theme, QWidget* parent)
   addToHeader(resetButton);
   temperature_ = addRow(QStringLiteral("temperature"), tr("Temperature"),
                         tr("How freely words are chosen. 0 always takes the likeliest."), 0, 2, 0.05, 2);
-  topP_ = addRow(QStringLiteral("topP"), tr("Top-p"),
-                 tr("Keeps the likeliest words up to this share of probability. 1 is off."), 0.01, 1, 0.01, 2);
+  topP_ =
+      addRow(QStringLiteral("topP"), tr("Top-p"),
+             tr("Keeps the likeliest words up to this share of probability. 1 is off."), 0.01, 1, 0.01, 2);
   minP_ = addRow(QStringLiteral("minP"), tr("Min-p"),
                  tr("Drops words less likely than this share of the likeliest. 0 is off."), 0, 1, 0.01, 2);
-  topK_ = addRow(QStringLiteral("topK"), tr("Top-k"), tr("Keeps this many words. 0 is off."), 0, 200, 1, 0, true);
+  topK_ =
+      addRow(QStringLiteral("topK"), tr("Top-k"), tr("Keeps this many words. 0 is off."), 0, 200, 1, 0, true);
   repeatPenalty_ = addRow(QStringLiteral("repeatPenalty"), tr("Repeat penalty"),
                           tr("Makes words that were just used less likely. 1 is off."), 1, 2, 0.01, 2);
-  maxTokens_ = addRow(QStringLiteral("maxTokens"), tr("Max tokens"), tr("The longest answer, in tokens."), 1, 8192,
-                      1, 0, true);
+  maxTokens_ = addRow(QStringLiteral("maxTokens"), tr("Max tokens"), tr("The longest answer, in tokens."), 1,
+                      8192, 1, 0, true);
 
   auto* row = new QWidget(this);
   auto* layout = new QHBoxLayout(row);
   layout->setContentsMargins(0, 0, 0, 0);
   layout->setSpacing(theme.scaled(12));
   auto* label = new Label(theme, tr("Seed"), TextStyle::kSmall, Color::kText2, row);
-  seedMode_ = new QComboBox(row);
+  seedMode_ = new Combo(theme, row);
   seedMode_->setObjectName(QStringLiteral("seedMode"));
   seedMode_->setAccessibleName(tr("Seed"));
   seedMode_->setToolTip(tr("The same seed and the same question give the same answer"));
@@ -74,8 +77,9 @@ SamplingSection::SamplingSection(Theme& theme, QWidget* parent)
   setValues({}, kDefaultMaxTokens);
 }
 
-NumberRow* SamplingSection::addRow(const QString& name, const QString& label, const QString& help, double minimum,
-                                   double maximum, double step, int decimals, bool logarithmic) {
+NumberRow* SamplingSection::addRow(const QString& name, const QString& label, const QString& help,
+                                   double minimum, double maximum, double step, int decimals,
+                                   bool logarithmic) {
   auto* row = new NumberRow(theme_, {name, label, help, minimum, maximum, step, decimals, logarithmic}, this);
   content()->addWidget(row);
   connect(row, &NumberRow::edited, this, [this] { Q_EMIT edited(); });
@@ -109,13 +113,9 @@ engine::sampling::Parameters SamplingSection::values() const {
   return values;
 }
 
-int SamplingSection::maxTokens() const {
-  return int(maxTokens_->value());
-}
+int SamplingSection::maxTokens() const { return int(maxTokens_->value()); }
 
-void SamplingSection::setContext(int tokens) {
-  maxTokens_->setMaximum(tokens);
-}
+void SamplingSection::setContext(int tokens) { maxTokens_->setMaximum(tokens); }
 
 void SamplingSection::reset() {
   setValues({}, kDefaultMaxTokens);

@@ -25,20 +25,25 @@ TopBar::TopBar(Theme& theme, ModelService& models, ModelCatalogue& catalogue, QW
   more_->setObjectName(QStringLiteral("moreButton"));
   panel_->setObjectName(QStringLiteral("panelButton"));
   panel_->setCheckable(true);
+  auto* left = new QHBoxLayout;
+  left->setSpacing(theme.scaled(4));
+  left->addWidget(showList_);
+  left->addWidget(newChat_);
+  left->addStretch(1);
+  auto* right = new QHBoxLayout;
+  right->setSpacing(theme.scaled(4));
+  right->addStretch(1);
+  right->addWidget(find_);
+  right->addWidget(more_);
+  right->addWidget(panel_);
+  // Both sides have the same weight, so that the model stands in the middle as long as there is room.
   auto* layout = new QHBoxLayout(this);
-  layout->setContentsMargins(theme.scaled(8), 0, theme.scaled(16), 1);
-  layout->setSpacing(theme.scaled(4));
-  // Both stretches have the same weight, so that the model stands in the middle as long as there is room.
-  layout->addWidget(showList_);
-  layout->addWidget(newChat_);
-  layout->addStretch(1);
+  layout->setContentsMargins(theme.scaled(16), 0, theme.scaled(16), 1);
+  layout->setSpacing(theme.scaled(12));
+  layout->addLayout(left, 1);
   layout->addWidget(picker_);
-  layout->addSpacing(theme.scaled(8));
   layout->addWidget(badge_);
-  layout->addStretch(1);
-  layout->addWidget(find_);
-  layout->addWidget(more_);
-  layout->addWidget(panel_);
+  layout->addLayout(right, 1);
   setListHidden(false);
   const auto apply = [this] { setFixedHeight(theme_.scaled(56)); };
   connect(&theme_, &Theme::changed, this, apply);

@@ -13,6 +13,7 @@
 
 #include "engine/base/places.h"
 #include "ui/widgets/button.h"
+#include "ui/widgets/combo.h"
 #include "ui/widgets/slider.h"
 #include "ui/widgets/switch.h"
 
@@ -161,7 +162,7 @@ QWidget* SettingsPage::makeAppearance() {
 
 QWidget* SettingsPage::makeModels() {
   auto* card = new Card(theme_, tr("Model"), this);
-  defaultModel_ = new QComboBox(card);
+  defaultModel_ = new Combo(theme_, card);
   defaultModel_->setObjectName(QStringLiteral("defaultModel"));
   defaultModel_->setAccessibleName(tr("Model at start"));
   defaultModel_->setMinimumWidth(220);

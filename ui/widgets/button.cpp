@@ -6,8 +6,10 @@
 namespace quern::ui {
 
 namespace {
-constexpr int kIconSize = 16;
-}
+// Beside words an icon is 16, alone it is 20.
+constexpr int kInlineIcon = 16;
+constexpr int kLoneIcon = 20;
+}  // namespace
 
 bool isKeyboardFocus(Qt::FocusReason reason) {
   return reason == Qt::TabFocusReason || reason == Qt::BacktabFocusReason ||
@@ -52,7 +54,7 @@ void Button::setIconTint(Color tint) {
 
 QSize Button::sizeHint() const {
   const int height = theme_.scaled(compact_ ? 24 : 32);
-  const int icon = theme_.scaled(kIconSize);
+  const int icon = theme_.scaled(kInlineIcon);
   if (text().isEmpty()) return {height, height};
   const QFontMetrics metrics(theme_.font(TextStyle::kBodyMedium));
   int width = metrics.horizontalAdvance(text()) + theme_.scaled(compact_ ? 16 : 28);
@@ -61,9 +63,7 @@ QSize Button::sizeHint() const {
   return {width, height};
 }
 
-QSize Button::minimumSizeHint() const {
-  return sizeHint();
-}
+QSize Button::minimumSizeHint() const { return sizeHint(); }
 
 QColor Button::fill() const {
   const bool hovered = isEnabled() && underMouse();
@@ -110,7 +110,7 @@ void Button::paintEvent(QPaintEvent* /*event*/) {
     painter.drawRoundedRect(QRectF(rect()).adjusted(0.5, 0.5, -0.5, -0.5), radius, radius);
   }
 
-  const int icon = theme_.scaled(kIconSize);
+  const int icon = theme_.scaled(text().isEmpty() && !compact_ ? kLoneIcon : kInlineIcon);
   const qreal ratio = devicePixelRatioF();
   const auto drawIcon = [&](const QString& name, QPoint at, int size) {
     Color tint = isChecked() ? Color::kText : iconTint_;
@@ -137,8 +137,8 @@ void Button::paintEvent(QPaintEvent* /*event*/) {
   painter.setPen(foreground());
   const int right = width() - theme_.scaled(8) - (chevron_ ? icon + theme_.scaled(6) : 0);
   const QString shown = metrics.elidedText(text(), Qt::ElideRight, std::max(0, right - x) + 4);
-  painter.drawText(QRect(x, 0, right - x + 4, height()), Qt::AlignVCenter | Qt::AlignLeft | Qt::TextHideMnemonic,
-                   shown);
+  painter.drawText(QRect(x, 0, right - x + 4, height()),
+                   Qt::AlignVCenter | Qt::AlignLeft | Qt::TextHideMnemonic, shown);
   if (chevron_) {
     x += metrics.horizontalAdvance(shown) + theme_.scaled(6);
     drawIcon(QStringLiteral("down"), {x, (height() - icon) / 2}, icon);

@@ -46,7 +46,8 @@ class Button : public QPushButton {
   bool keyboardFocus_ = false;
 };
 
-/// A ghost button that is only an icon: `name` becomes its accessible name and, with the shortcut, its tooltip.
+/// A ghost button that is only an icon: `name` becomes its accessible name and, with the shortcut, its
+/// tooltip.
 Button* makeIconButton(Theme& theme, const QString& iconName, const QString& name, const QString& shortcut,
                        QWidget* parent);
 

@@ -82,7 +82,8 @@ void Toast::finish(bool acted) {
 void Toast::place() {
   const int margin = theme_.scaled(16);
   resize(sizeHint());
-  move(parentWidget()->width() - width() - margin, parentWidget()->height() - height() - theme_.scaled(32) - margin);
+  move(parentWidget()->width() - width() - margin,
+       parentWidget()->height() - height() - theme_.scaled(32) - margin);
 }
 
 bool Toast::eventFilter(QObject* watched, QEvent* event) {
@@ -168,9 +169,7 @@ void Banner::clear() {
   sentence_->clear();
 }
 
-QString Banner::sentence() const {
-  return sentence_->text();
-}
+QString Banner::sentence() const { return sentence_->text(); }
 
 void Banner::setUnfolded(bool unfolded) {
   chain_->setVisible(unfolded);

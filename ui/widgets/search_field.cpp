@@ -5,7 +5,8 @@
 
 namespace quern::ui {
 
-SearchField::SearchField(Theme& theme, const QString& placeholder, const QString& shortcutHint, QWidget* parent)
+SearchField::SearchField(Theme& theme, const QString& placeholder, const QString& shortcutHint,
+                         QWidget* parent)
     : QLineEdit(parent), theme_(theme), hint_(shortcutHint) {
   setPlaceholderText(placeholder);
   setAccessibleName(placeholder);

@@ -10,11 +10,12 @@ namespace quern::ui {
 class SearchField : public QLineEdit {
   Q_OBJECT
  public:
-  SearchField(Theme& theme, const QString& placeholder, const QString& shortcutHint, QWidget* parent = nullptr);
+  SearchField(Theme& theme, const QString& placeholder, const QString& shortcutHint,
+              QWidget* parent = nullptr);
 
  Q_SIGNALS:
-  void escaped();         ///< Esc in the empty field
-  void steppedDown();     ///< the down arrow: into the results
+  void escaped();      ///< Esc in the empty field
+  void steppedDown();  ///< the down arrow: into the results
 
  protected:
   void paintEvent(QPaintEvent* event) override;

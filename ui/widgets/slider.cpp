@@ -2,7 +2,6 @@
 
 #include <QFocusEvent>
 #include <QHBoxLayout>
-#include <QLabel>
 #include <QMouseEvent>
 #include <QPainter>
 #include <QSignalBlocker>
@@ -10,6 +9,7 @@
 #include <cmath>
 
 #include "ui/widgets/button.h"
+#include "ui/widgets/surface.h"
 
 namespace quern::ui {
 
@@ -26,9 +26,7 @@ Slider::Slider(Theme& theme, QWidget* parent) : QSlider(Qt::Horizontal, parent),
   connect(&theme_, &Theme::changed, this, [this] { update(); });
 }
 
-QSize Slider::sizeHint() const {
-  return {theme_.scaled(96), theme_.scaled(24)};
-}
+QSize Slider::sizeHint() const { return {theme_.scaled(96), theme_.scaled(24)}; }
 
 void Slider::paintEvent(QPaintEvent* /*event*/) {
   QPainter painter(this);
@@ -71,13 +69,9 @@ void Slider::mouseMoveEvent(QMouseEvent* event) {
   if (isSliderDown()) setValue(valueAt(int(event->position().x())));
 }
 
-void Slider::mouseReleaseEvent(QMouseEvent* /*event*/) {
-  setSliderDown(false);
-}
+void Slider::mouseReleaseEvent(QMouseEvent* /*event*/) { setSliderDown(false); }
 
-void Slider::wheelEvent(QWheelEvent* event) {
-  event->ignore();
-}
+void Slider::wheelEvent(QWheelEvent* event) { event->ignore(); }
 
 void Slider::focusInEvent(QFocusEvent* event) {
   keyboardFocus_ = isKeyboardFocus(event->reason());
@@ -115,7 +109,7 @@ NumberRow::NumberRow(Theme& theme, NumberSpec spec, QWidget* parent)
     : QWidget(parent),
       theme_(theme),
       spec_(std::move(spec)),
-      label_(new QLabel(spec_.label, this)),
+      label_(new Label(theme, spec_.label, TextStyle::kSmall, Color::kText2, this)),
       slider_(new Slider(theme, this)),
       field_(new NumberField(theme, this)) {
   setObjectName(spec_.objectName + QStringLiteral("Row"));
@@ -137,9 +131,10 @@ NumberRow::NumberRow(Theme& theme, NumberSpec spec, QWidget* parent)
   label_->setBuddy(field_);
   setToolTip(spec_.help);
   // One arrow key is one step of the number, a Page key ten.
-  const int single = spec_.logarithmic
-                         ? kPositions / 50
-                         : std::max(1, int(std::lround(kPositions * spec_.step / (spec_.maximum - spec_.minimum))));
+  const int single =
+      spec_.logarithmic
+          ? kPositions / 50
+          : std::max(1, int(std::lround(kPositions * spec_.step / (spec_.maximum - spec_.minimum))));
   slider_->setSingleStep(single);
   slider_->setPageStep(single * 10);
 
@@ -159,14 +154,11 @@ NumberRow::NumberRow(Theme& theme, NumberSpec spec, QWidget* parent)
 }
 
 void NumberRow::applyTheme() {
-  label_->setFont(theme_.font(TextStyle::kSmall));
   label_->setFixedWidth(theme_.scaled(96));
   setFixedHeight(theme_.scaled(32));
 }
 
-double NumberRow::value() const {
-  return field_->value();
-}
+double NumberRow::value() const { return field_->value(); }
 
 void NumberRow::setValue(double value) {
   const QSignalBlocker one(field_);

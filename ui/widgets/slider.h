@@ -8,9 +8,9 @@
 
 #include "ui/theme/theme.h"
 
-class QLabel;
-
 namespace quern::ui {
+
+class Label;
 
 class Slider : public QSlider {
   Q_OBJECT
@@ -77,7 +77,7 @@ class NumberRow : public QWidget {
 
   Theme& theme_;
   NumberSpec spec_;
-  QLabel* label_;
+  Label* label_;
   Slider* slider_;
   NumberField* field_;
 };

@@ -19,9 +19,7 @@ void Sparkline::push(double value) {
   update();
 }
 
-void Sparkline::setCeiling(double ceiling) {
-  ceiling_ = ceiling;
-}
+void Sparkline::setCeiling(double ceiling) { ceiling_ = ceiling; }
 
 void Sparkline::paintEvent(QPaintEvent* /*event*/) {
   QPainter painter(this);
@@ -68,9 +66,7 @@ void MemoryBar::setParts(std::vector<Part> parts) {
   update();
 }
 
-QSize MemoryBar::sizeHint() const {
-  return {theme_.scaled(100), theme_.scaled(8)};
-}
+QSize MemoryBar::sizeHint() const { return {theme_.scaled(100), theme_.scaled(8)}; }
 
 void MemoryBar::paintEvent(QPaintEvent* /*event*/) {
   QPainter painter(this);

@@ -99,7 +99,9 @@ class SectionToggle : public QPushButton {
     painter.drawPixmap(QPoint(0, (height() - size) / 2),
                        theme_.pixmap(isChecked() ? QStringLiteral("down") : QStringLiteral("right"),
                                      underMouse() ? Color::kText : Color::kText2, size, devicePixelRatioF()));
-    painter.setFont(theme_.font(TextStyle::kBodyMedium));
+    QFont title = theme_.font(TextStyle::kBodyMedium);
+    title.setWeight(QFont::DemiBold);
+    painter.setFont(title);
     painter.setPen(theme_.color(Color::kText));
     painter.drawText(rect().adjusted(theme_.scaled(20), 0, 0, 0), Qt::AlignVCenter | Qt::AlignLeft, text());
     if (hasFocus() && ring_) {
@@ -144,16 +146,10 @@ Section::Section(Theme& theme, const QString& title, QWidget* parent)
   });
 }
 
-void Section::addToHeader(QWidget* widget) {
-  header_->layout()->addWidget(widget);
-}
+void Section::addToHeader(QWidget* widget) { header_->layout()->addWidget(widget); }
 
-bool Section::isOpen() const {
-  return toggle_->isChecked();
-}
+bool Section::isOpen() const { return toggle_->isChecked(); }
 
-void Section::setOpen(bool open) {
-  toggle_->setChecked(open);
-}
+void Section::setOpen(bool open) { toggle_->setChecked(open); }
 
 }  // namespace quern::ui

@@ -19,13 +19,9 @@ Switch::Switch(Theme& theme, const QString& name, QWidget* parent) : QCheckBox(p
   });
 }
 
-QSize Switch::sizeHint() const {
-  return {theme_.scaled(36), theme_.scaled(24)};
-}
+QSize Switch::sizeHint() const { return {theme_.scaled(36), theme_.scaled(24)}; }
 
-bool Switch::hitButton(const QPoint& at) const {
-  return rect().contains(at);
-}
+bool Switch::hitButton(const QPoint& at) const { return rect().contains(at); }
 
 void Switch::slide(bool on) {
   const qreal end = on ? 1 : 0;
