@@ -2,6 +2,8 @@
 // data; it carries a person's wishes to the conversation, the model service and the store.
 #pragma once
 
+#include <QPointer>
+#include <QVariantAnimation>
 #include <QWidget>
 #include <filesystem>
 #include <optional>
@@ -81,7 +83,7 @@ class ChatPage : public Surface {
   void arrange();
   void setListShown(bool shown);
   void setPanelShown(bool shown);
-  void slide(qreal& share, bool shown);
+  void slide(qreal& share, QPointer<QVariantAnimation>& motion, bool shown);
   void restorePanels();
   bool isListOverlay() const;
   bool isPanelOverlay() const;
@@ -120,6 +122,8 @@ class ChatPage : public Surface {
   bool narrowPanel_ = false;
   qreal listShare_ = 1;
   qreal panelShare_ = 1;
+  QPointer<QVariantAnimation> listMotion_;
+  QPointer<QVariantAnimation> panelMotion_;
 };
 
 }  // namespace quern::ui

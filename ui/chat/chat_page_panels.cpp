@@ -71,14 +71,15 @@ void ChatPage::arrange() {
   topBar_->setPanelShown(panelShown_);
 }
 
-void ChatPage::slide(qreal& share, bool shown) {
+void ChatPage::slide(qreal& share, QPointer<QVariantAnimation>& motion, bool shown) {
   const qreal end = shown ? 1 : 0;
+  delete motion;
   if (theme_.reduceMotion() || !isVisible()) {
     share = end;
     arrange();
     return;
   }
-  auto* motion = new QVariantAnimation(this);
+  motion = new QVariantAnimation(this);
   motion->setDuration(kSlideMs);
   motion->setEasingCurve(QEasingCurve::OutCubic);
   motion->setStartValue(share);
@@ -98,7 +99,7 @@ void ChatPage::setListShown(bool shown) {
     services_.store.setSetting(kListShownKey, shown ? "1" : "0");
   }
   if (!shown && list_->isAncestorOf(window()->focusWidget())) composer_->focusEditor();
-  slide(listShare_, shown);
+  slide(listShare_, listMotion_, shown);
 }
 
 void ChatPage::setPanelShown(bool shown) {
@@ -109,7 +110,7 @@ void ChatPage::setPanelShown(bool shown) {
     services_.store.setSetting(kPanelShownKey, shown ? "1" : "0");
   }
   if (!shown && panel_->isAncestorOf(window()->focusWidget())) composer_->focusEditor();
-  slide(panelShare_, shown);
+  slide(panelShare_, panelMotion_, shown);
 }
 
 void ChatPage::restorePanels() {

@@ -135,6 +135,7 @@ void Composer::setMode(Mode mode) {
 
 void Composer::setModelName(const QString& name) {
   edit_->setPlaceholderText(name.isEmpty() ? tr("Message") : tr("Message %1").arg(name));
+  edit_->viewport()->update();
 }
 
 void Composer::setContext(int used, int limit) { meter_->setContext(used, limit); }

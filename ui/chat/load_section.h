@@ -28,8 +28,8 @@ class LoadSection : public Section {
   void edited();
 
  private:
-  NumberRow* addRow(const QString& name, const QString& label, const QString& help, double minimum, double maximum,
-                    double step, bool logarithmic);
+  NumberRow* addRow(const QString& name, const QString& label, const QString& help, double minimum,
+                    double maximum, double step, bool logarithmic);
   void changed();
   void estimate();
   void reset();

@@ -25,8 +25,8 @@ class SamplingSection : public Section {
   void edited();
 
  private:
-  NumberRow* addRow(const QString& name, const QString& label, const QString& help, double minimum, double maximum,
-                    double step, int decimals, bool logarithmic = false);
+  NumberRow* addRow(const QString& name, const QString& label, const QString& help, double minimum,
+                    double maximum, double step, int decimals, bool logarithmic = false);
   void reset();
 
   Theme& theme_;

@@ -30,17 +30,18 @@ class Card : public QWidget {
   Card(Theme& theme, const QString& title, QWidget* parent)
       : QWidget(parent), theme_(theme), layout_(new QVBoxLayout(this)) {
     layout_->setContentsMargins(theme.scaled(16), theme.scaled(12), theme.scaled(16), theme.scaled(12));
-    layout_->setSpacing(theme.scaled(8));
+    layout_->setSpacing(theme.scaled(12));
     layout_->addWidget(new Label(theme, title, TextStyle::kSection, Color::kText, this));
   }
-  void addRow(const QString& text, const QString& help, QWidget* control) {
+  void addRow(const QString& text, const QString& help, QWidget* control,
+              TextStyle helpStyle = TextStyle::kSmall) {
     auto* row = new QHBoxLayout;
     row->setSpacing(theme_.scaled(16));
     auto* words = new QVBoxLayout;
     words->setSpacing(0);
     words->addWidget(new Label(theme_, text, TextStyle::kBody, Color::kText, this));
     if (!help.isEmpty()) {
-      auto* explanation = new Label(theme_, help, TextStyle::kSmall, Color::kText3, this);
+      auto* explanation = new Label(theme_, help, helpStyle, Color::kText3, this);
       explanation->setWordWrap(true);
       words->addWidget(explanation);
     }
@@ -165,7 +166,9 @@ QWidget* SettingsPage::makeModels() {
   defaultModel_ = new Combo(theme_, card);
   defaultModel_->setObjectName(QStringLiteral("defaultModel"));
   defaultModel_->setAccessibleName(tr("Model at start"));
-  defaultModel_->setMinimumWidth(220);
+  const auto apply = [this] { defaultModel_->setFixedSize(theme_.scaled(220), theme_.scaled(32)); };
+  connect(&theme_, &Theme::changed, defaultModel_, apply);
+  apply();
   card->addRow(tr("Model at start"), tr("Loaded when the window opens"), defaultModel_);
   setInstalledModels({});
   connect(defaultModel_, &QComboBox::activated, this, [this](int index) {
@@ -183,7 +186,7 @@ QWidget* SettingsPage::makePlaces() {
     open->setObjectName(QLatin1String(name));
     open->setAccessibleName(tr("Open the folder: %1").arg(text));
     open->setToolTip(tr("Open %1").arg(folder));
-    card->addRow(text, folder, open);
+    card->addRow(text, folder, open, TextStyle::kMonoSmall);
     connect(open, &QPushButton::clicked, this, [this, folder] {
       if (!QDir().mkpath(folder) || !QDesktopServices::openUrl(QUrl::fromLocalFile(folder))) {
         Q_EMIT failed(tr("No program on this machine opens the folder “%1”.").arg(folder), {});

@@ -17,6 +17,9 @@ namespace quern::ui {
 
 namespace {
 
+// The air above and below a banner, part of the widget so that it goes away with it.
+constexpr int kBannerMargin = 8;
+
 /// Screen readers hear what appeared without the focus moving.
 void announce(QWidget* widget, const QString& text) {
   widget->setAccessibleName(text);
@@ -131,7 +134,8 @@ Banner::Banner(Theme& theme, QWidget* parent)
   line->addWidget(copy_, 0, Qt::AlignTop);
   line->addWidget(close_, 0, Qt::AlignTop);
   auto* layout = new QVBoxLayout(this);
-  layout->setContentsMargins(theme.scaled(12), theme.scaled(6), theme.scaled(6), theme.scaled(6));
+  layout->setContentsMargins(theme.scaled(12), theme.scaled(4 + kBannerMargin), theme.scaled(4),
+                             theme.scaled(4 + kBannerMargin));
   layout->addLayout(line);
   layout->addWidget(chain_);
   hide();
@@ -181,7 +185,8 @@ void Banner::paintEvent(QPaintEvent* /*event*/) {
   painter.setRenderHint(QPainter::Antialiasing);
   painter.setPen(QPen(theme_.color(Color::kError), 1));
   painter.setBrush(theme_.color(Color::kErrorBg));
-  painter.drawRoundedRect(QRectF(rect()).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6);
+  const qreal above = theme_.scaled(kBannerMargin) + 0.5;
+  painter.drawRoundedRect(QRectF(rect()).adjusted(0.5, above, -0.5, -above), 6, 6);
 }
 
 }  // namespace quern::ui
