@@ -8,8 +8,10 @@
 
 #include "engine/base/places.h"
 #include "engine/store/store.h"
+#include "ui/bridge/app_settings.h"
 #include "ui/bridge/conversation.h"
 #include "ui/bridge/model_service.h"
+#include "ui/bridge/presets.h"
 #include "ui/main_window/main_window.h"
 #include "ui/theme/theme.h"
 
@@ -43,7 +45,9 @@ int runWindow(int argc, char** argv, const std::string& file) {
   Theme theme;
   ModelService models;
   Conversation conversation(**store, models);
-  MainWindow window({theme, **store, models, conversation});
+  AppSettings settings(**store);
+  Presets presets(**store);
+  MainWindow window({theme, **store, models, conversation, settings, presets});
   if (!file.empty()) window.setStartModel(file);
   window.show();
   return QApplication::exec();

@@ -5,7 +5,8 @@
 #include <QPainterPath>
 #include <QTextLayout>
 
-#include "ui/chat/chat_rows.h"
+#include "ui/bridge/chat_list_model.h"
+#include "ui/bridge/search_model.h"
 
 namespace quern::ui {
 
@@ -16,10 +17,6 @@ constexpr int kGroupHeight = 40;
 constexpr int kHitHeight = 64;
 constexpr int kInset = 8;
 constexpr int kText = 16;
-
-const ChatRow& rowOf(const QModelIndex& index) {
-  return static_cast<const ChatRows*>(index.model())->row(index.row());
-}
 
 /// "a \x01b\x02 c" as plain text and the ranges that are to stand out.
 QString withoutMarks(const QString& snippet, QList<QTextLayout::FormatRange>& ranges,
@@ -41,6 +38,37 @@ QString withoutMarks(const QString& snippet, QList<QTextLayout::FormatRange>& ra
 
 }  // namespace
 
+ChatListRow chatListRow(const QModelIndex& index) {
+  ChatListRow row;
+  if (qobject_cast<const SearchModel*>(index.model()) != nullptr) {
+    row.kind = ChatListRow::Kind::kHit;
+    row.id = index.data(SearchModel::kChatRole).toLongLong();
+    row.message = index.data(SearchModel::kMessageRole).toLongLong();
+    row.title = index.data(SearchModel::kTitleRole).toString().simplified();
+    row.snippet = index.data(SearchModel::kSnippetRole).toString().simplified();
+    return row;
+  }
+  switch (ChatListModel::Kind(index.data(ChatListModel::kKindRole).toInt())) {
+    case ChatListModel::Kind::kSection:
+      row.kind = ChatListRow::Kind::kSection;
+      break;
+    case ChatListModel::Kind::kFolder:
+      row.kind = ChatListRow::Kind::kFolder;
+      break;
+    case ChatListModel::Kind::kChat:
+      row.kind = ChatListRow::Kind::kChat;
+      break;
+  }
+  row.id = index.data(ChatListModel::kIdRole).toLongLong();
+  row.title = index.data(ChatListModel::kTitleRole).toString().simplified();
+  row.section = index.data(ChatListModel::kSectionRole).toInt();
+  row.count = index.data(ChatListModel::kCountRole).toInt();
+  row.open = index.data(ChatListModel::kOpenRole).toBool();
+  row.pinned = index.data(ChatListModel::kPinnedRole).toBool();
+  row.inFolder = row.section == int(ChatListModel::Section::kFolders);
+  return row;
+}
+
 ChatListDelegate::ChatListDelegate(Theme& theme, QObject* parent)
     : QStyledItemDelegate(parent), theme_(theme) {}
 
@@ -51,9 +79,9 @@ QRect ChatListDelegate::buttonRect(const QRect& row) const {
 
 QSize ChatListDelegate::sizeHint(const QStyleOptionViewItem& option, const QModelIndex& index) const {
   int height = kRowHeight;
-  const ChatRow& row = rowOf(index);
-  if (row.kind == ChatRow::Kind::kGroup) height = index.row() == 0 ? kRowHeight : kGroupHeight;
-  if (row.kind == ChatRow::Kind::kHit && row.message != 0) height = kHitHeight;
+  const ChatListRow row = chatListRow(index);
+  if (row.kind == ChatListRow::Kind::kSection) height = index.row() == 0 ? kRowHeight : kGroupHeight;
+  if (row.kind == ChatListRow::Kind::kHit && row.message != 0) height = kHitHeight;
   return {option.rect.width(), theme_.scaled(height)};
 }
 
@@ -87,18 +115,13 @@ void ChatListDelegate::paint(QPainter* painter, const QStyleOptionViewItem& opti
                              const QModelIndex& index) const {
   painter->save();
   painter->setRenderHint(QPainter::Antialiasing);
-  const ChatRow& row = rowOf(index);
+  const ChatListRow row = chatListRow(index);
   switch (row.kind) {
-    case ChatRow::Kind::kGroup:
+    case ChatListRow::Kind::kSection:
       paintGroup(painter, option, row);
       break;
-    case ChatRow::Kind::kHit:
+    case ChatListRow::Kind::kHit:
       paintHit(painter, option, row);
-      break;
-    case ChatRow::Kind::kNothing:
-      painter->setFont(theme_.font(TextStyle::kBody));
-      painter->setPen(theme_.color(Color::kText3));
-      painter->drawText(option.rect.adjusted(theme_.scaled(kText), 0, 0, 0), Qt::AlignVCenter, row.text);
       break;
     default:
       paintRow(painter, option, row);
@@ -108,22 +131,22 @@ void ChatListDelegate::paint(QPainter* painter, const QStyleOptionViewItem& opti
 }
 
 void ChatListDelegate::paintGroup(QPainter* painter, const QStyleOptionViewItem& option,
-                                  const ChatRow& row) const {
+                                  const ChatListRow& row) const {
   // The words stand nearer to what they name than to what is above.
   QRect line = option.rect;
   line.setTop(line.bottom() - theme_.scaled(kRowHeight) + 1);
   const bool hovered = (option.state & QStyle::State_MouseOver) != 0;
   const bool focused = (option.state & QStyle::State_HasFocus) != 0;
   QRect icon(line.left() + theme_.scaled(kText), line.top(), theme_.scaled(16), line.height());
-  const bool pinned = row.id == ChatRows::kPinned && row.open;
+  const bool pinned = row.section == int(ChatListModel::Section::kPinned) && row.open;
   const QString name = pinned     ? QStringLiteral("pin")
                        : row.open ? QStringLiteral("down")
                                   : QStringLiteral("right");
   paintIcon(painter, name, hovered ? Color::kText : Color::kText3, icon, pinned ? 14 : 12);
   painter->setFont(theme_.font(TextStyle::kSmall));
   painter->setPen(theme_.color(hovered ? Color::kText : Color::kText3));
-  painter->drawText(line.adjusted(theme_.scaled(kText + 22), 0, 0, 0), Qt::AlignVCenter, row.text);
-  if (row.id == ChatRows::kFolders) {
+  painter->drawText(line.adjusted(theme_.scaled(kText + 22), 0, 0, 0), Qt::AlignVCenter, row.title);
+  if (row.section == int(ChatListModel::Section::kFolders)) {
     paintIcon(painter, QStringLiteral("plus"), hovered ? Color::kText : Color::kText2, buttonRect(line), 16);
   }
   if (focused) {
@@ -134,8 +157,8 @@ void ChatListDelegate::paintGroup(QPainter* painter, const QStyleOptionViewItem&
 }
 
 void ChatListDelegate::paintRow(QPainter* painter, const QStyleOptionViewItem& option,
-                                const ChatRow& row) const {
-  const bool folder = row.kind == ChatRow::Kind::kFolder;
+                                const ChatListRow& row) const {
+  const bool folder = row.kind == ChatListRow::Kind::kFolder;
   const bool current = !folder && current_ == row.id;
   paintGround(painter, option, current);
   QRect words = option.rect.adjusted(theme_.scaled(kText), 0, -theme_.scaled(kText), 0);
@@ -159,11 +182,11 @@ void ChatListDelegate::paintRow(QPainter* painter, const QStyleOptionViewItem& o
   painter->setFont(theme_.font(current ? TextStyle::kBodyMedium : TextStyle::kBody));
   painter->setPen(theme_.color(active ? Color::kText : Color::kText2));
   painter->drawText(words, Qt::AlignVCenter | Qt::TextSingleLine,
-                    painter->fontMetrics().elidedText(row.text, Qt::ElideRight, words.width()));
+                    painter->fontMetrics().elidedText(row.title, Qt::ElideRight, words.width()));
 }
 
 void ChatListDelegate::paintHit(QPainter* painter, const QStyleOptionViewItem& option,
-                                const ChatRow& row) const {
+                                const ChatListRow& row) const {
   paintGround(painter, option, false);
   QRect words =
       option.rect.adjusted(theme_.scaled(kText), theme_.scaled(4), -theme_.scaled(kText), -theme_.scaled(4));
@@ -197,7 +220,7 @@ void ChatListDelegate::paintHit(QPainter* painter, const QStyleOptionViewItem& o
   top.setHeight(titleOnly ? words.height() : titleHeight);
   const QString heading = titleOnly && !row.snippet.isEmpty()
                               ? row.snippet
-                              : QFontMetrics(title).elidedText(row.text, Qt::ElideRight, words.width());
+                              : QFontMetrics(title).elidedText(row.title, Qt::ElideRight, words.width());
   drawLine(heading, title, Color::kText, top, 1);
   if (!titleOnly) {
     drawLine(row.snippet, theme_.font(TextStyle::kSmall), Color::kText3, words.adjusted(0, titleHeight, 0, 0),

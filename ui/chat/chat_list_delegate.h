@@ -9,7 +9,21 @@
 
 namespace quern::ui {
 
-struct ChatRow;
+/// What the delegate draws of a row, from either of the two models.
+struct ChatListRow {
+  enum class Kind { kSection, kFolder, kChat, kHit };
+  Kind kind = Kind::kChat;
+  engine::store::Id id = 0;       ///< of the chat or folder
+  engine::store::Id message = 0;  ///< kHit; 0: the title matched
+  QString title;
+  QString snippet;  ///< kHit: with U+0001…U+0002 around the words that matched
+  int section = 0;
+  int count = 0;
+  bool open = true;
+  bool inFolder = false;
+  bool pinned = false;
+};
+ChatListRow chatListRow(const QModelIndex& index);
 
 class ChatListDelegate : public QStyledItemDelegate {
   Q_OBJECT
@@ -27,9 +41,9 @@ class ChatListDelegate : public QStyledItemDelegate {
                             const QModelIndex& index) const override;
 
  private:
-  void paintGroup(QPainter* painter, const QStyleOptionViewItem& option, const ChatRow& row) const;
-  void paintRow(QPainter* painter, const QStyleOptionViewItem& option, const ChatRow& row) const;
-  void paintHit(QPainter* painter, const QStyleOptionViewItem& option, const ChatRow& row) const;
+  void paintGroup(QPainter* painter, const QStyleOptionViewItem& option, const ChatListRow& row) const;
+  void paintRow(QPainter* painter, const QStyleOptionViewItem& option, const ChatListRow& row) const;
+  void paintHit(QPainter* painter, const QStyleOptionViewItem& option, const ChatListRow& row) const;
   void paintGround(QPainter* painter, const QStyleOptionViewItem& option, bool current) const;
   void paintIcon(QPainter* painter, const QString& name, Color tint, const QRect& in, int size) const;
 

@@ -8,8 +8,10 @@
 #include <QScrollBar>
 #include <QVBoxLayout>
 
+#include "ui/bridge/chat_list_model.h"
+#include "ui/bridge/search_model.h"
 #include "ui/chat/chat_list_delegate.h"
-#include "ui/chat/chat_rows.h"
+
 #include "ui/widgets/button.h"
 #include "ui/widgets/search_field.h"
 
@@ -30,7 +32,9 @@ ChatListPanel::ChatListPanel(Theme& theme, engine::store::Store& store, QWidget*
       store_(store),
       search_(new SearchField(theme, tr("Search chats"), tr("Ctrl K"), this)),
       view_(new QListView(this)),
-      model_(new ChatRows(store, this)),
+      model_(new ChatListModel(store, this)),
+      hits_(new SearchModel(store, this)),
+      nothing_(new Label(theme, tr("Nothing found"), TextStyle::kBody, Color::kText3, this)),
       delegate_(new ChatListDelegate(theme, this)) {
   setObjectName(QStringLiteral("chatListPanel"));
   setAccessibleName(tr("Chats"));
@@ -66,18 +70,23 @@ ChatListPanel::ChatListPanel(Theme& theme, engine::store::Store& store, QWidget*
     }
   });
   connect(search_, &QLineEdit::returnPressed, this, [this] {
-    search();
-    if (model_->rowCount() > 0) activate(model_->index(0, 0));
+    if (view_->model() == hits_ && hits_->rowCount() > 0) activate(hits_->index(0, 0));
   });
   connect(search_, &SearchField::steppedDown, this, [this] {
     view_->setFocus(Qt::ShortcutFocusReason);
-    if (!view_->currentIndex().isValid()) view_->setCurrentIndex(model_->index(0, 0));
+    if (!view_->currentIndex().isValid()) view_->setCurrentIndex(view_->model()->index(0, 0));
   });
   connect(view_, &QListView::customContextMenuRequested, this, [this](const QPoint& at) {
     const QModelIndex index = view_->indexAt(at);
     openMenu(index.isValid() ? index : view_->currentIndex(), view_->viewport()->mapToGlobal(at));
   });
-  connect(model_, &ChatRows::failed, this, &ChatListPanel::failed);
+  connect(model_, &ChatListModel::failed, this, &ChatListPanel::failed);
+  connect(hits_, &SearchModel::failed, this, &ChatListPanel::failed);
+  connect(hits_, &SearchModel::finished, this, [this] {
+    if (hits_->query().isEmpty()) return;
+    showModel(hits_);
+    nothing_->setVisible(hits_->rowCount() == 0);
+  });
   connect(&theme_, &Theme::changed, view_, [this] {
     view_->doItemsLayout();
     view_->viewport()->update();
@@ -106,6 +115,10 @@ void ChatListPanel::makeHeader() {
   layout->setSpacing(0);
   layout->addWidget(header);
   layout->addLayout(searchRow);
+  nothing_->setObjectName(QStringLiteral("searchNothing"));
+  nothing_->setContentsMargins(theme_.scaled(16), theme_.scaled(8), 0, theme_.scaled(8));
+  nothing_->hide();
+  layout->addWidget(nothing_);
   layout->addWidget(view_, 1);
   const auto apply = [this, header] { header->setFixedHeight(theme_.scaled(56)); };
   connect(&theme_, &Theme::changed, header, apply);
@@ -114,39 +127,66 @@ void ChatListPanel::makeHeader() {
   connect(collapse, &QPushButton::clicked, this, &ChatListPanel::collapseRequested);
 }
 
-void ChatListPanel::reload() {
-  // An open editor would be closed by the reset and lose what was typed.
-  if (view_->viewport()->findChild<QWidget*>(QStringLiteral("renameEditor")) != nullptr) return;
-  const int scrolled = view_->verticalScrollBar()->value();
-  model_->reload();
-  view_->verticalScrollBar()->setValue(scrolled);
+void ChatListPanel::reload() { model_->refresh(); }
+
+void ChatListPanel::showModel(QAbstractItemModel* model) {
+  if (view_->model() == model) return;
+  // setModel() leaves the old selection model behind.
+  QItemSelectionModel* old = view_->selectionModel();
+  view_->setModel(model);
+  delete old;
+  view_->scrollToTop();
 }
 
 void ChatListPanel::setCurrent(std::optional<Id> chat) {
   delegate_->setCurrentChat(chat);
-  if (chat) {
-    model_->reveal(*chat);
-    const int row = model_->rowOfChat(*chat);
-    if (row >= 0) {
-      view_->setCurrentIndex(model_->index(row, 0));
-      view_->scrollTo(model_->index(row, 0));
-    }
-  } else {
-    view_->setCurrentIndex({});
-  }
   view_->viewport()->update();
+  if (view_->model() != model_) return;
+  if (!chat) {
+    view_->setCurrentIndex({});
+    return;
+  }
+  reveal(*chat);
+  const QModelIndex index = model_->indexOfChat(*chat);
+  view_->setCurrentIndex(index);
+  view_->scrollTo(index);
+}
+
+QModelIndex ChatListPanel::indexOfFolder(Id folder) const {
+  for (int row = 0; row < model_->rowCount(); ++row) {
+    const QModelIndex index = model_->index(row, 0);
+    const ChatListRow found = chatListRow(index);
+    if (found.kind == ChatListRow::Kind::kFolder && found.id == folder) return index;
+  }
+  return {};
+}
+
+void ChatListPanel::reveal(Id id) {
+  if (model_->indexOfChat(id).isValid()) return;
+  const auto chat = store_.chat(id);
+  if (!chat || !*chat || !(*chat)->folder) return;
+  const QModelIndex folder = indexOfFolder(*(*chat)->folder);
+  if (folder.isValid()) model_->setOpen(folder, true);
+}
+
+void ChatListPanel::edit(const QModelIndex& index) {
+  if (!index.isValid()) return;
+  view_->setFocus(Qt::OtherFocusReason);
+  view_->setCurrentIndex(index);
+  view_->scrollTo(index);
+  view_->edit(index);
 }
 
 void ChatListPanel::startRename(Id chat) {
-  search_->clear();
-  model_->reload();
-  model_->reveal(chat);
-  const int row = model_->rowOfChat(chat);
-  if (row < 0) return;
-  view_->setCurrentIndex(model_->index(row, 0));
-  view_->scrollTo(model_->index(row, 0));
-  view_->edit(model_->index(row, 0));
+  clearSearch();
+  model_->refresh();
+  reveal(chat);
+  edit(model_->indexOfChat(chat));
 }
+
+void ChatListPanel::deleteChat(Id chat) { model_->deleteChat(chat); }
+
+void ChatListPanel::undoDelete() { model_->undoDelete(); }
 
 void ChatListPanel::focusSearch() {
   search_->setFocus(Qt::ShortcutFocusReason);
@@ -160,26 +200,26 @@ bool ChatListPanel::clearSearch() {
 }
 
 void ChatListPanel::search() {
-  model_->setSearch(search_->text().trimmed());
-  view_->scrollToTop();
+  const QString words = search_->text().trimmed();
+  hits_->setQuery(words);
+  if (!words.isEmpty()) return;
+  nothing_->hide();
+  showModel(model_);
 }
 
 void ChatListPanel::activate(const QModelIndex& index) {
   if (!index.isValid()) return;
-  const ChatRow row = model_->row(index.row());
+  const ChatListRow row = chatListRow(index);
   switch (row.kind) {
-    case ChatRow::Kind::kChat:
+    case ChatListRow::Kind::kChat:
       Q_EMIT chatChosen(row.id);
       break;
-    case ChatRow::Kind::kHit:
-      Q_EMIT messageChosen(row.id, row.message, model_->search());
+    case ChatListRow::Kind::kHit:
+      Q_EMIT messageChosen(row.id, row.message, hits_->query());
       break;
-    case ChatRow::Kind::kGroup:
-    case ChatRow::Kind::kFolder:
-      model_->toggle(index.row());
-      view_->setCurrentIndex(model_->index(index.row(), 0));
-      break;
-    case ChatRow::Kind::kNothing:
+    case ChatListRow::Kind::kSection:
+    case ChatListRow::Kind::kFolder:
+      model_->setOpen(index, !row.open);
       break;
   }
 }
@@ -189,13 +229,14 @@ bool ChatListPanel::eventFilter(QObject* watched, QEvent* event) {
     auto* mouse = static_cast<QMouseEvent*>(event);
     const QModelIndex index = view_->indexAt(mouse->position().toPoint());
     if (mouse->button() != Qt::LeftButton || !index.isValid()) return false;
-    const ChatRow& row = model_->row(index.row());
+    const ChatListRow row = chatListRow(index);
     QRect line = view_->visualRect(index);
-    if (row.kind == ChatRow::Kind::kGroup) line.setTop(line.bottom() - theme_.scaled(32) + 1);
+    if (row.kind == ChatListRow::Kind::kSection) line.setTop(line.bottom() - theme_.scaled(32) + 1);
     const bool onButton = delegate_->buttonRect(line).contains(mouse->position().toPoint());
-    if (onButton && row.kind == ChatRow::Kind::kGroup && row.id == ChatRows::kFolders) {
+    if (onButton && row.kind == ChatListRow::Kind::kSection &&
+        row.section == int(ChatListModel::Section::kFolders)) {
       createFolder({});
-    } else if (onButton && (row.kind == ChatRow::Kind::kChat || row.kind == ChatRow::Kind::kFolder)) {
+    } else if (onButton && (row.kind == ChatListRow::Kind::kChat || row.kind == ChatListRow::Kind::kFolder)) {
       openMenu(index, mouse->globalPosition().toPoint());
     } else {
       activate(index);
@@ -206,16 +247,16 @@ bool ChatListPanel::eventFilter(QObject* watched, QEvent* event) {
     auto* key = static_cast<QKeyEvent*>(event);
     const QModelIndex index = view_->currentIndex();
     if (!index.isValid()) return false;
-    const ChatRow& row = model_->row(index.row());
+    const ChatListRow row = chatListRow(index);
     if (key->key() == Qt::Key_Return || key->key() == Qt::Key_Enter || key->key() == Qt::Key_Space) {
       activate(index);
       return true;
     }
-    if (key->key() == Qt::Key_Delete && row.kind == ChatRow::Kind::kChat) {
+    if (key->key() == Qt::Key_Delete && row.kind == ChatListRow::Kind::kChat) {
       Q_EMIT deleteRequested(row.id);
       return true;
     }
-    const bool folds = row.kind == ChatRow::Kind::kGroup || row.kind == ChatRow::Kind::kFolder;
+    const bool folds = row.kind == ChatListRow::Kind::kSection || row.kind == ChatListRow::Kind::kFolder;
     if (folds && ((key->key() == Qt::Key_Left && row.open) || (key->key() == Qt::Key_Right && !row.open))) {
       activate(index);
       return true;
@@ -228,10 +269,10 @@ void ChatListPanel::openMenu(const QModelIndex& index, const QPoint& at) {
   if (!index.isValid()) return;
   QMenu menu(this);
   menu.setObjectName(QStringLiteral("chatListMenu"));
-  const ChatRow::Kind kind = model_->row(index.row()).kind;
-  if (kind == ChatRow::Kind::kChat) {
+  const ChatListRow::Kind kind = chatListRow(index).kind;
+  if (kind == ChatListRow::Kind::kChat) {
     fillChatMenu(menu, index);
-  } else if (kind == ChatRow::Kind::kFolder) {
+  } else if (kind == ChatListRow::Kind::kFolder) {
     fillFolderMenu(menu, index);
   } else {
     connect(menu.addAction(theme_.icon(QStringLiteral("plus")), tr("New folder")), &QAction::triggered, this,
@@ -241,78 +282,50 @@ void ChatListPanel::openMenu(const QModelIndex& index, const QPoint& at) {
 }
 
 void ChatListPanel::fillChatMenu(QMenu& menu, const QModelIndex& index) {
-  const ChatRow row = model_->row(index.row());
-  const auto known = model_->chat(row.id);
-  if (!known) return;
-  const auto change = [this, id = row.id](auto edit) {
-    auto chat = store_.chat(id);
-    if (!chat || !*chat) return;
-    edit(**chat);
-    store_.updateChat(**chat);
-    reload();
-  };
+  const ChatListRow row = chatListRow(index);
+  const Id id = row.id;
+  const QVariant current = index.data(ChatListModel::kFolderRole);
   connect(menu.addAction(theme_.icon(QStringLiteral("edit")), tr("Rename")), &QAction::triggered, this,
-          [this, id = row.id] { startRename(id); });
+          [this, id] { startRename(id); });
   connect(menu.addAction(theme_.icon(QStringLiteral("pin")), row.pinned ? tr("Unpin") : tr("Pin")),
-          &QAction::triggered, this,
-          [change] { change([](engine::store::Chat& chat) { chat.pinned = !chat.pinned; }); });
+          &QAction::triggered, this, [this, id, pinned = row.pinned] { model_->setPinned(id, !pinned); });
   QMenu* move = menu.addMenu(theme_.icon(QStringLiteral("folder")), tr("Move to folder"));
-  for (const auto& folder : model_->folders()) {
-    QAction* action = move->addAction(QString::fromStdString(folder.name));
-    action->setCheckable(true);
-    action->setChecked(known->folder == folder.id);
-    connect(action, &QAction::triggered, this,
-            [change, id = folder.id] { change([id](engine::store::Chat& chat) { chat.folder = id; }); });
+  const auto folders = store_.folders();
+  if (folders) {
+    for (const auto& folder : *folders) {
+      QAction* action = move->addAction(QString::fromStdString(folder.name));
+      action->setCheckable(true);
+      action->setChecked(current.isValid() && current.toLongLong() == folder.id);
+      connect(action, &QAction::triggered, this,
+              [this, id, target = folder.id] { model_->moveToFolder(id, target); });
+    }
+    if (!folders->empty()) move->addSeparator();
   }
-  if (!model_->folders().empty()) move->addSeparator();
-  if (known->folder) {
+  if (current.isValid()) {
     connect(move->addAction(tr("No folder")), &QAction::triggered, this,
-            [change] { change([](engine::store::Chat& chat) { chat.folder.reset(); }); });
+            [this, id] { model_->moveToFolder(id, std::nullopt); });
   }
-  connect(move->addAction(tr("New folder…")), &QAction::triggered, this,
-          [this, id = row.id] { createFolder(id); });
+  connect(move->addAction(tr("New folder…")), &QAction::triggered, this, [this, id] { createFolder(id); });
   menu.addSeparator();
   connect(menu.addAction(theme_.icon(QStringLiteral("trash")), tr("Delete")), &QAction::triggered, this,
-          [this, id = row.id] { Q_EMIT deleteRequested(id); });
+          [this, id] { Q_EMIT deleteRequested(id); });
 }
 
 void ChatListPanel::fillFolderMenu(QMenu& menu, const QModelIndex& index) {
-  const Id folder = model_->row(index.row()).id;
+  const Id folder = chatListRow(index).id;
   connect(menu.addAction(theme_.icon(QStringLiteral("edit")), tr("Rename")), &QAction::triggered, this,
-          [this, folder] {
-            const int row = model_->rowOfFolder(folder);
-            if (row < 0) return;
-            view_->setCurrentIndex(model_->index(row, 0));
-            view_->edit(model_->index(row, 0));
-          });
-  QAction* remove = menu.addAction(theme_.icon(QStringLiteral("trash")), tr("Delete folder"));
-  remove->setToolTip(tr("Its chats stay"));
-  connect(remove, &QAction::triggered, this, [this, folder] {
-    store_.deleteFolder(folder);
-    reload();
-  });
+          [this, folder] { edit(indexOfFolder(folder)); });
+  QAction* remove =
+      menu.addAction(theme_.icon(QStringLiteral("trash")), tr("Delete the folder, keep its chats"));
+  connect(remove, &QAction::triggered, this, [this, folder] { model_->deleteFolder(folder); });
 }
 
 void ChatListPanel::createFolder(std::optional<Id> withChat) {
-  const auto folder = store_.createFolder(tr("New folder").toStdString());
-  if (!folder) {
-    Q_EMIT failed(tr("The folder was not made."), QString::fromStdString(folder.error().describe()));
-    return;
-  }
-  if (withChat) {
-    auto chat = store_.chat(*withChat);
-    if (chat && *chat) {
-      (*chat)->folder = *folder;
-      store_.updateChat(**chat);
-    }
-  }
-  reload();
-  const int row = model_->rowOfFolder(*folder);
-  if (row < 0) return;
+  const auto folder = model_->createFolder(tr("New folder"));
+  if (!folder) return;  // the model has said why
+  if (withChat) model_->moveToFolder(*withChat, *folder);
   // The folder gets its name in the list itself.
-  view_->setCurrentIndex(model_->index(row, 0));
-  view_->scrollTo(model_->index(row, 0));
-  view_->edit(model_->index(row, 0));
+  edit(indexOfFolder(*folder));
 }
 
 }  // namespace quern::ui

@@ -7,13 +7,17 @@
 #include "engine/store/store.h"
 #include "ui/widgets/surface.h"
 
+class QAbstractItemModel;
 class QListView;
+class QMenu;
+class QModelIndex;
 
 namespace quern::ui {
 
 class ChatListDelegate;
-class ChatRows;
+class ChatListModel;
 class SearchField;
+class SearchModel;
 
 class ChatListPanel : public Surface {
   Q_OBJECT
@@ -22,6 +26,8 @@ class ChatListPanel : public Surface {
   void reload();
   void setCurrent(std::optional<engine::store::Id> chat);
   void startRename(engine::store::Id chat);
+  void deleteChat(engine::store::Id chat);
+  void undoDelete();  ///< of the chat deleted last
   void focusSearch();
   /// Empties the search field; false if it was empty.
   bool clearSearch();
@@ -40,9 +46,13 @@ class ChatListPanel : public Surface {
  private:
   void makeHeader();
   void search();
+  void showModel(QAbstractItemModel* model);
+  void reveal(engine::store::Id chat);
+  QModelIndex indexOfFolder(engine::store::Id folder) const;
+  void edit(const QModelIndex& index);
   void activate(const QModelIndex& index);
   void openMenu(const QModelIndex& index, const QPoint& at);
-  void fillChatMenu(class QMenu& menu, const QModelIndex& index);
+  void fillChatMenu(QMenu& menu, const QModelIndex& index);
   void fillFolderMenu(QMenu& menu, const QModelIndex& index);
   void createFolder(std::optional<engine::store::Id> withChat);
 
@@ -50,7 +60,9 @@ class ChatListPanel : public Surface {
   engine::store::Store& store_;
   SearchField* search_;
   QListView* view_;
-  ChatRows* model_;
+  ChatListModel* model_;
+  SearchModel* hits_;
+  Label* nothing_;
   ChatListDelegate* delegate_;
   QTimer searchTimer_;
 };

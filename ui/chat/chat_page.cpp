@@ -9,6 +9,7 @@
 #include <QStackedWidget>
 #include <QVBoxLayout>
 
+#include "ui/bridge/app_settings.h"
 #include "ui/bridge/conversation.h"
 #include "ui/bridge/model_service.h"
 #include "ui/chat/chat_list_panel.h"
@@ -32,8 +33,6 @@ using engine::store::Id;
 using engine::store::Role;
 
 constexpr int kMessageColumn = 744;
-constexpr char kLastChatKey[] = "window.lastChat";
-constexpr char kLastModelKey[] = "window.lastModel";
 
 /// Keeps the composer as wide as the messages, in the middle.
 class ComposerRow : public QWidget {
@@ -81,7 +80,7 @@ ChatPage::ChatPage(const Services& services, ModelCatalogue& catalogue, Toast& t
   connectPanel();
   connectList();
   connect(&theme_, &Theme::changed, this, &ChatPage::arrange);
-  restoreParameters();
+
   showConversation();
   showModelState();
 }
@@ -196,7 +195,6 @@ void ChatPage::connectComposer() {
   connect(composer_, &Composer::sent, this,
           [this](const QString& text, const std::vector<Attachment>& files) {
             banner_->clear();
-            services_.conversation.setSampling(panel_->sampling(), panel_->maxTokens());
             services_.conversation.send(text, files);
             if (services_.models.state() == ModelService::State::kNone) {
               showError(tr("The question waits: choose a model to answer it."), {});
@@ -245,8 +243,7 @@ void ChatPage::openModelFile() {
 
 void ChatPage::loadModel(const std::filesystem::path& path) {
   banner_->clear();
-  engine::scheduler::LoadOptions options = loadOptions_;
-  services_.models.load(path, options);
+  services_.models.load(path, services_.settings.loadOptions(path));
 }
 
 void ChatPage::attach(const QStringList& paths) { composer_->attachFiles(paths); }
@@ -282,10 +279,7 @@ void ChatPage::startEdit(Id message) {
   composer_->startEditing(services_.conversation.messageText(message));
 }
 
-void ChatPage::regenerate() {
-  services_.conversation.setSampling(panel_->sampling(), panel_->maxTokens());
-  services_.conversation.regenerateLast();
-}
+void ChatPage::regenerate() { services_.conversation.regenerateLast(); }
 
 void ChatPage::stepVersion(int delta) {
   const TranscriptModel& rows = services_.conversation.transcript();
@@ -335,23 +329,21 @@ QList<QWidget*> ChatPage::panes() const {
 }
 
 void ChatPage::restore() {
+  restored_ = true;
   list_->reload();
-  const auto last = services_.store.setting(kLastChatKey);
-  if (!last || !*last) return;
-  bool known = false;
-  const Id id = QString::fromStdString(**last).toLongLong(&known);
-  if (!known) return;
-  const auto chat = services_.store.chat(id);
-  if (chat && *chat) openChat(id);
+  const std::optional<Id> last = services_.settings.lastChat();
+  if (!last) return;
+  const auto chat = services_.store.chat(*last);
+  if (chat && *chat) openChat(*last);
 }
 
 void ChatPage::showConversation() {
   const auto chat = services_.conversation.chat();
   topBar_->setChatOpen(chat.has_value());
   list_->setCurrent(chat);
-  panel_->setSystemPrompt(services_.conversation.systemPrompt());
+  showParameters();
   composer_->setContext(services_.conversation.contextUsed(), services_.conversation.contextLimit());
-  services_.store.setSetting(kLastChatKey, chat ? std::to_string(*chat) : std::string());
+  if (restored_) services_.settings.setLastChat(chat);
   if (findBar_->isVisible()) findBar_->close();
   showCentre();
 }
@@ -363,7 +355,7 @@ void ChatPage::showModelState() {
   composer_->setContext(services_.conversation.contextUsed(), services_.conversation.contextLimit());
   if (models.state() == ModelService::State::kReady) {
     catalogue_.remember(models.path());
-    services_.store.setSetting(kLastModelKey, models.path().string());
+    services_.settings.setLastModel(models.path());
     banner_->clear();
   }
   if (models.state() == ModelService::State::kFailed) {

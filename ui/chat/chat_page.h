@@ -17,6 +17,7 @@ class QStackedWidget;
 
 namespace quern::ui {
 
+class AppSettings;
 class Banner;
 class ChatListPanel;
 class Composer;
@@ -26,6 +27,7 @@ class FindBar;
 class ModelCatalogue;
 class ModelService;
 class ParametersPanel;
+class Presets;
 class Toast;
 class TopBar;
 class TranscriptView;
@@ -36,6 +38,8 @@ struct Services {
   engine::store::Store& store;
   ModelService& models;
   Conversation& conversation;
+  AppSettings& settings;
+  Presets& presets;
 };
 
 class ChatPage : public Surface {
@@ -94,8 +98,8 @@ class ChatPage : public Surface {
   void deleteChat(engine::store::Id chat);
   void exportChat(bool asJson);
   void importChat();
-  void restoreParameters();
-  void storeSampling();
+  void showParameters();
+  void applyPreset(const QString& name);
   std::optional<engine::store::Id> lastMessage(engine::store::Role role) const;
 
   Services services_;
@@ -112,8 +116,8 @@ class ChatPage : public Surface {
   EmptyState* empty_ = nullptr;
   Composer* composer_ = nullptr;
   ParametersPanel* panel_;
-  engine::scheduler::LoadOptions loadOptions_;
   std::optional<engine::store::Id> editing_;
+  bool restored_ = false;  ///< before that, no open chat means nothing
   bool listShown_ = true;
   bool panelShown_ = true;
   bool listWanted_ = true;  ///< as a person left it, where there is room

@@ -148,11 +148,9 @@ void ChatPage::connectList() {
 void ChatPage::deleteChat(Id chat) {
   const bool open = services_.conversation.chat() == chat;
   if (open) services_.conversation.startNew();
-  services_.store.deleteChat(chat);
-  list_->reload();
+  list_->deleteChat(chat);
   toast_.show(tr("Chat deleted"), tr("Undo"), [this, chat, open] {
-    services_.store.undeleteChat(chat);
-    list_->reload();
+    list_->undoDelete();
     if (open) openChat(chat);
   });
 }

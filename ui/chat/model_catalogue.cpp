@@ -2,8 +2,6 @@
 
 #include <QCoreApplication>
 #include <QFileInfo>
-#include <QJsonArray>
-#include <QJsonDocument>
 #include <QPointer>
 #include <QThreadPool>
 #include <algorithm>
@@ -11,30 +9,19 @@
 #include "engine/gguf/file.h"
 #include "engine/hub/library.h"
 #include "engine/scheduler/engine.h"
+#include "ui/bridge/app_settings.h"
 
 namespace quern::ui {
 
 namespace {
 namespace fs = std::filesystem;
 
-constexpr char kSideLoadedKey[] = "window.sideLoaded";
-constexpr int kMaxSideLoaded = 12;
-
 QString asText(const fs::path& path) { return QString::fromStdString(path.string()); }
 
 }  // namespace
 
-ModelCatalogue::ModelCatalogue(engine::store::Store& store, QObject* parent)
-    : QObject(parent), store_(store) {}
-
-QStringList ModelCatalogue::sideLoaded() {
-  const auto setting = store_.setting(kSideLoadedKey);
-  if (!setting || !*setting) return {};
-  QStringList paths;
-  const auto array = QJsonDocument::fromJson(QByteArray::fromStdString(**setting)).array();
-  for (const auto& value : array) paths.append(value.toString());
-  return paths;
-}
+ModelCatalogue::ModelCatalogue(AppSettings& settings, QObject* parent)
+    : QObject(parent), settings_(settings) {}
 
 std::vector<ModelChoice> ModelCatalogue::choices(QString* failure) {
   std::vector<ModelChoice> choices;
@@ -46,10 +33,9 @@ std::vector<ModelChoice> ModelCatalogue::choices(QString* failure) {
           {QString::fromStdString(model.name), quantization(model.path), model.path, model.sizeBytes, false});
     }
   }
-  for (const QString& path : sideLoaded()) {
-    const QFileInfo file(path);
+  for (const fs::path& native : settings_.sideLoaded()) {
+    const QFileInfo file(asText(native));
     if (!file.isFile()) continue;
-    const fs::path native = path.toStdString();
     choices.push_back(
         {file.completeBaseName(), quantization(native), native, std::uint64_t(file.size()), true});
   }
@@ -62,21 +48,7 @@ void ModelCatalogue::remember(const fs::path& path) {
                                [&](const auto& model) { return model.path == path; })) {
     return;
   }
-  QStringList paths = sideLoaded();
-  paths.removeAll(asText(path));
-  paths.prepend(asText(path));
-  while (paths.size() > kMaxSideLoaded) paths.removeLast();
-  store_.setSetting(
-      kSideLoadedKey,
-      QJsonDocument(QJsonArray::fromStringList(paths)).toJson(QJsonDocument::Compact).toStdString());
-}
-
-void ModelCatalogue::forget(const fs::path& path) {
-  QStringList paths = sideLoaded();
-  paths.removeAll(asText(path));
-  store_.setSetting(
-      kSideLoadedKey,
-      QJsonDocument(QJsonArray::fromStringList(paths)).toJson(QJsonDocument::Compact).toStdString());
+  settings_.addSideLoaded(path);
 }
 
 QString ModelCatalogue::quantization(const fs::path& path) {

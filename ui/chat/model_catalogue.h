@@ -4,13 +4,12 @@
 #include <QHash>
 #include <QObject>
 #include <QString>
-#include <QStringList>
 #include <filesystem>
 #include <vector>
 
-#include "engine/store/store.h"
-
 namespace quern::ui {
+
+class AppSettings;
 
 struct ModelChoice {
   QString name;          ///< "smollm2", or a side-loaded file's stem
@@ -24,12 +23,11 @@ struct ModelChoice {
 class ModelCatalogue : public QObject {
   Q_OBJECT
  public:
-  explicit ModelCatalogue(engine::store::Store& store, QObject* parent = nullptr);
+  explicit ModelCatalogue(AppSettings& settings, QObject* parent = nullptr);
   /// Reads the models folder anew. Error text, if the folder cannot be read, in `failure`.
   std::vector<ModelChoice> choices(QString* failure = nullptr);
-  /// Remembers a file outside the models folder (and forgets the oldest of more than 12).
+  /// Remembers a file outside the models folder.
   void remember(const std::filesystem::path& path);
-  void forget(const std::filesystem::path& path);
   /// What is known of a file without loading it; empty until quantizationKnown() told it.
   QString quantization(const std::filesystem::path& path);
 
@@ -37,9 +35,7 @@ class ModelCatalogue : public QObject {
   void quantizationKnown(const QString& path, const QString& quantization);
 
  private:
-  QStringList sideLoaded();
-
-  engine::store::Store& store_;
+  AppSettings& settings_;
   QHash<QString, QString> quantizations_;
 };
 

@@ -14,6 +14,7 @@
 
 #include "engine/gguf/file.h"
 #include "engine/hub/library.h"
+#include "ui/bridge/app_settings.h"
 #include "ui/bridge/model_service.h"
 #include "ui/chat/model_catalogue.h"
 #include "ui/main_window/icon_rail.h"
@@ -27,11 +28,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kGeometryKey[] = "window.geometry";
-constexpr char kThemeKey[] = "window.theme";
-constexpr char kTextPercentKey[] = "window.textPercent";
+
 constexpr char kReduceMotionKey[] = "window.reduceMotion";
 constexpr char kDefaultModelKey[] = "window.defaultModel";
-constexpr char kLastModelKey[] = "window.lastModel";
+
 constexpr char kStarterModel[] = "smollm2";
 constexpr int kDefaultWidth = 1440;
 constexpr int kDefaultHeight = 900;
@@ -70,7 +70,7 @@ QStringList localFiles(const QMimeData* data) {
 MainWindow::MainWindow(const Services& services)
     : services_(services),
       theme_(services.theme),
-      catalogue_(new ModelCatalogue(services.store, this)),
+      catalogue_(new ModelCatalogue(services.settings, this)),
       rail_(new IconRail(theme_, this)),
       pages_(new QStackedWidget(this)),
       strip_(new StatusStrip(theme_, services.models, services.conversation, this)) {
@@ -226,22 +226,17 @@ void MainWindow::applyPreferences(const Preferences& preferences) {
   theme_.setReduceMotion(preferences.reduceMotion);
   theme_.apply();
   engine::store::Store& store = services_.store;
-  store.setSetting(kThemeKey, std::to_string(int(preferences.mode)));
-  store.setSetting(kTextPercentKey, std::to_string(preferences.textPercent));
+  services_.settings.setThemeMode(AppSettings::ThemeMode(int(preferences.mode)));
+  services_.settings.setTextPercent(preferences.textPercent);
   store.setSetting(kReduceMotionKey, preferences.reduceMotion ? "1" : "0");
   store.setSetting(kDefaultModelKey, preferences.defaultModel.toStdString());
 }
 
 void MainWindow::restoreState() {
   engine::store::Store& store = services_.store;
-  const auto number = [&](const char* key, int fallback) {
-    bool known = false;
-    const int value = QString::fromStdString(setting(store, key)).toInt(&known);
-    return known ? value : fallback;
-  };
-  preferences_.mode = Theme::Mode(std::clamp(number(kThemeKey, 0), 0, 2));
-  preferences_.textPercent = std::clamp(number(kTextPercentKey, 100), 90, 200);
-  preferences_.reduceMotion = number(kReduceMotionKey, 0) == 1;
+  preferences_.mode = Theme::Mode(int(services_.settings.themeMode()));
+  preferences_.textPercent = services_.settings.textPercent();
+  preferences_.reduceMotion = setting(store, kReduceMotionKey) == "1";
   preferences_.defaultModel = QString::fromStdString(setting(store, kDefaultModelKey));
   theme_.setMode(preferences_.mode);
   theme_.setTextPercent(preferences_.textPercent);
@@ -271,12 +266,11 @@ bool MainWindow::event(QEvent* event) {
 
 fs::path MainWindow::modelAtStart() const {
   if (!startModel_.empty()) return startModel_;
-  engine::store::Store& store = services_.store;
   if (!preferences_.defaultModel.isEmpty()) {
     const auto chosen = engine::hub::resolveModel(preferences_.defaultModel.toStdString());
     if (chosen) return *chosen;
   }
-  const fs::path last = setting(store, kLastModelKey);
+  const fs::path last = services_.settings.lastModel();
   std::error_code ignored;
   if (!last.empty() && fs::is_regular_file(last, ignored)) return last;
   if (const auto starter = engine::hub::resolveModel(kStarterModel)) return *starter;

@@ -17,9 +17,7 @@ constexpr int kPoints = 240;
 constexpr double kGiga = 1e9;
 constexpr double kMebi = 1024.0 * 1024.0;
 
-QString unknown() {
-  return QStringLiteral("–");
-}
+QString unknown() { return QStringLiteral("–"); }
 
 }  // namespace
 
@@ -41,6 +39,7 @@ StatusStrip::StatusStrip(Theme& theme, ModelService& models, Conversation& conve
   setObjectName(QStringLiteral("statusStrip"));
   setAccessibleName(tr("Status"));
   model_->setObjectName(QStringLiteral("statusModel"));
+  model_->setElided(true);
   state_->setObjectName(QStringLiteral("statusState"));
   speed_->setObjectName(QStringLiteral("statusSpeed"));
   bandwidth_->setObjectName(QStringLiteral("statusBandwidth"));
@@ -92,9 +91,8 @@ StatusStrip::StatusStrip(Theme& theme, ModelService& models, Conversation& conve
     tokens_ = 0;
     showState();
   });
-  connect(&conversation_, &Conversation::liveStats, this, [this](double, int tokens, double) {
-    tokens_ = tokens;
-  });
+  connect(&conversation_, &Conversation::liveStats, this,
+          [this](double, int tokens, double) { tokens_ = tokens; });
   timer_.setInterval(kSampleMs);
   connect(&timer_, &QTimer::timeout, this, &StatusStrip::sample);
   timer_.start();
@@ -106,8 +104,8 @@ void StatusStrip::showState() {
   const auto state = models_.state();
   model_->setText(state == ModelService::State::kNone ? tr("No model") : models_.modelName());
   if (const auto engine = models_.engine()) {
-    model_->setText(QStringLiteral("%1 · %2").arg(
-        models_.modelName(), QString::fromStdString(engine->info().quantization)));
+    model_->setText(QStringLiteral("%1 · %2").arg(models_.modelName(),
+                                                  QString::fromStdString(engine->info().quantization)));
   }
   switch (state) {
     case ModelService::State::kNone:

@@ -44,7 +44,8 @@ void Label::setStyle(TextStyle style) {
 
 void Label::setElided(bool elided) {
   elided_ = elided;
-  setSizePolicy(elided ? QSizePolicy::Ignored : QSizePolicy::Preferred, QSizePolicy::Preferred);
+  // Preferred may shrink down to the minimum, which is nothing for an elided label.
+  updateGeometry();
 }
 
 QSize Label::minimumSizeHint() const {
