@@ -55,7 +55,6 @@ ChatListPanel::ChatListPanel(Theme& theme, engine::store::Store& store, QWidget*
   view_->installEventFilter(this);
   view_->viewport()->installEventFilter(this);
   makeHeader();
-  setTabOrder(search_, view_);
 
   searchTimer_.setSingleShot(true);
   searchTimer_.setInterval(kSearchDelayMs);
@@ -123,6 +122,9 @@ void ChatListPanel::makeHeader() {
   const auto apply = [this, header] { header->setFixedHeight(theme_.scaled(56)); };
   connect(&theme_, &Theme::changed, header, apply);
   apply();
+  setTabOrder(add, collapse);
+  setTabOrder(collapse, search_);
+  setTabOrder(search_, view_);
   connect(add, &QPushButton::clicked, this, &ChatListPanel::newChatRequested);
   connect(collapse, &QPushButton::clicked, this, &ChatListPanel::collapseRequested);
 }

@@ -87,7 +87,8 @@ ChatPage::ChatPage(const Services& services, ModelCatalogue& catalogue, Toast& t
 
 void ChatPage::makeColumn(ModelCatalogue& catalogue) {
   topBar_ = new TopBar(theme_, services_.models, catalogue, column_);
-  transcript_ = new TranscriptView(theme_, column_);
+  // Made without a parent: what is added later comes later for Tab, and the find bar stands above it.
+  transcript_ = new TranscriptView(theme_);
   transcript_->setObjectName(QStringLiteral("transcript"));
   transcript_->setAccessibleName(tr("Chat"));
   transcript_->setModel(&services_.conversation.transcript());
@@ -351,6 +352,12 @@ void ChatPage::showConversation() {
 void ChatPage::showModelState() {
   const ModelService& models = services_.models;
   panel_->setEngine(models.engine());
+  if (models.state() == ModelService::State::kLoading) {
+    panel_->setLoadOptions(services_.settings.loadOptions(models.path()));
+  }
+  // A load that failed can be tried again with less context, or other cache.
+  panel_->setReloadEnabled(models.state() == ModelService::State::kReady ||
+                           models.state() == ModelService::State::kFailed);
   composer_->setModelName(models.state() == ModelService::State::kNone ? QString() : models.modelName());
   composer_->setContext(services_.conversation.contextUsed(), services_.conversation.contextLimit());
   if (models.state() == ModelService::State::kReady) {

@@ -38,14 +38,18 @@ ParametersPanel::ParametersPanel(Theme& theme, QWidget* parent)
       countTimer_(new QTimer(this)) {
   setObjectName(QStringLiteral("parametersPanel"));
   setAccessibleName(tr("Parameters"));
-  auto* inner = new QWidget;
+  // In the order in which Tab shall reach them.
+  QWidget* header = makeHeader();
+  auto* inner = new QWidget(this);
   inner->setObjectName(QStringLiteral("parametersContent"));
+  QWidget* prompt = makePrompt();
+  prompt->setParent(inner);
   sampling_ = new SamplingSection(theme, inner);
   load_ = new LoadSection(theme, inner);
   auto* stack = new QVBoxLayout(inner);
   stack->setContentsMargins(0, 0, 0, 0);
   stack->setSpacing(0);
-  stack->addWidget(makePrompt());
+  stack->addWidget(prompt);
   stack->addWidget(makeLine(theme, inner));
   stack->addWidget(sampling_);
   stack->addWidget(makeLine(theme, inner));
@@ -64,7 +68,7 @@ ParametersPanel::ParametersPanel(Theme& theme, QWidget* parent)
   auto* layout = new QVBoxLayout(this);
   layout->setContentsMargins(1, 0, 0, 0);
   layout->setSpacing(0);
-  layout->addWidget(makeHeader());
+  layout->addWidget(header);
   layout->addWidget(scroll, 1);
   layout->addWidget(makeFooter());
   const auto apply = [this] {
@@ -173,9 +177,10 @@ void ParametersPanel::setEngine(std::shared_ptr<engine::scheduler::Engine> engin
   engine_ = std::move(engine);
   load_->setEngine(engine_);
   if (engine_) sampling_->setContext(engine_->options().contextTokens);
-  reload_->setEnabled(engine_ != nullptr);
   countTokens();
 }
+
+void ParametersPanel::setReloadEnabled(bool enabled) { reload_->setEnabled(enabled); }
 
 void ParametersPanel::setPresets(const QStringList& names) { presets_ = names; }
 

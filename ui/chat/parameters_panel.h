@@ -31,6 +31,7 @@ class ParametersPanel : public Surface {
   engine::scheduler::LoadOptions loadOptions() const;
   /// The loaded model, for token counts, ranges and the estimate; null where none is.
   void setEngine(std::shared_ptr<engine::scheduler::Engine> engine);
+  void setReloadEnabled(bool enabled);
   void setPresets(const QStringList& names);
   void focusFirst();
 

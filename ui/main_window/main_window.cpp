@@ -252,8 +252,8 @@ void MainWindow::storeState() {
 
 bool MainWindow::event(QEvent* event) {
   const bool handled = QMainWindow::event(event);
-  // The backing store is flushed while an UpdateRequest is handled: after the first one there is a picture.
-  if (!painted_ && event->type() == QEvent::UpdateRequest) {
+  // All widgets are painted and flushed in one go, so after this event's turn there is a picture.
+  if (!painted_ && (event->type() == QEvent::Paint || event->type() == QEvent::UpdateRequest)) {
     painted_ = true;
     QTimer::singleShot(0, this, [this] {
       Q_EMIT firstPainted();

@@ -14,6 +14,7 @@ namespace {
 // Charts move 4 times a second over the last 60 s; figures change twice a second.
 constexpr int kSampleMs = 250;
 constexpr int kPoints = 240;
+constexpr int kLinesFrom = 880;
 constexpr double kGiga = 1e9;
 constexpr double kMebi = 1024.0 * 1024.0;
 
@@ -97,6 +98,13 @@ StatusStrip::StatusStrip(Theme& theme, ModelService& models, Conversation& conve
   connect(&timer_, &QTimer::timeout, this, &StatusStrip::sample);
   timer_.start();
   showState();
+}
+
+void StatusStrip::resizeEvent(QResizeEvent* event) {
+  Surface::resizeEvent(event);
+  // Where it gets tight the lines go first; the figures stay.
+  speedLine_->setVisible(width() >= theme_.scaled(kLinesFrom));
+  bandwidthLine_->setVisible(width() >= theme_.scaled(kLinesFrom));
 }
 
 void StatusStrip::showState() {

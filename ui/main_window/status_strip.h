@@ -18,6 +18,9 @@ class StatusStrip : public Surface {
  public:
   StatusStrip(Theme& theme, ModelService& models, Conversation& conversation, QWidget* parent = nullptr);
 
+ protected:
+  void resizeEvent(QResizeEvent* event) override;
+
  private:
   void sample();
   void showState();

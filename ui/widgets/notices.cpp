@@ -57,14 +57,12 @@ Toast::Toast(Theme& theme, QWidget* parent)
   parent->installEventFilter(this);
 }
 
-void Toast::show(const QString& text, const QString& actionText, std::function<void()> action,
-                 std::function<void()> gone) {
+void Toast::show(const QString& text, const QString& actionText, std::function<void()> action) {
   if (isVisible()) finish(false);
   text_->setText(text);
   button_->setText(actionText);
   button_->setVisible(!actionText.isEmpty());
   action_ = std::move(action);
-  gone_ = std::move(gone);
   adjustSize();
   place();
   QWidget::show();
@@ -73,13 +71,11 @@ void Toast::show(const QString& text, const QString& actionText, std::function<v
   announce(this, text);
 }
 
-void Toast::finish(bool acted) {
+void Toast::finish(bool act) {
   timer_.stop();
   hide();
   const auto action = std::exchange(action_, {});
-  const auto gone = std::exchange(gone_, {});
-  if (acted && action) action();
-  if (!acted && gone) gone();
+  if (act && action) action();
 }
 
 void Toast::place() {

@@ -19,10 +19,8 @@ class Toast : public QWidget {
   Q_OBJECT
  public:
   Toast(Theme& theme, QWidget* parent);
-  /// Shows `text`, in place of what is shown. `action` is run when its button is pressed; `gone` when the
-  /// toast went away without it.
-  void show(const QString& text, const QString& actionText = {}, std::function<void()> action = {},
-            std::function<void()> gone = {});
+  /// Shows `text`, in place of what is shown. `action` is run when its button is pressed.
+  void show(const QString& text, const QString& actionText = {}, std::function<void()> action = {});
   void place();
 
  protected:
@@ -30,14 +28,13 @@ class Toast : public QWidget {
   bool eventFilter(QObject* watched, QEvent* event) override;
 
  private:
-  void finish(bool acted);
+  void finish(bool act);
 
   Theme& theme_;
   Label* text_;
   Button* button_;
   QTimer timer_;
   std::function<void()> action_;
-  std::function<void()> gone_;
 };
 
 /// One sentence about something that failed, with "Details" that unfolds the technical chain.
