@@ -45,6 +45,7 @@ QStringList attachmentNames(const std::string& json);
 struct AnswerStats {
   engine::scheduler::Usage usage;
   engine::scheduler::Timings timings;
+  QString model;         ///< whose tokens were counted
   QString reason;        ///< "end of turn"; empty where it is not known
   QString error;         ///< sentence of a failed answer
   QString errorDetails;  ///< its technical chain, one line each

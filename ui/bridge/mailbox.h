@@ -58,15 +58,14 @@ class MailRoom : public QObject {
   ~MailRoom() override;
   std::shared_ptr<Mailbox> open();
   int intervalMs() const { return intervalMs_; }
+  void arrived() { arrived_ = true; }  ///< said by who found mail while `deliver` is emitted
 
  Q_SIGNALS:
-  /// Handlers take() from every mailbox they care for, and call `arrived()` when there was something.
+  /// Handlers take() from every mailbox they care for, and call arrived() when there was something.
   void deliver();
 
- public:
-  void arrived() { arrived_ = true; }
-
  private:
+  friend class Mailbox;
   void onBell();
   void onTimer();
   void run();
