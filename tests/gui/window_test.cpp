@@ -119,17 +119,18 @@ TEST_F(WindowTest, EveryControlHasNamesAndATooltip) {
   int seen = 0;
   for (const QWidget* widget : test_->window.findChildren<QWidget*>()) {
     const auto* button = qobject_cast<const QAbstractButton*>(widget);
-    const bool control = (widget->focusPolicy() & Qt::TabFocus) != 0 && !widget->isHidden();
+    const bool control = (widget->focusPolicy() & Qt::TabFocus) != 0 && widget->isVisible();
     if (!control || widget->focusProxy() != nullptr) continue;
-    if (widget->objectName().startsWith(QStringLiteral("qt_"))) continue;  // parts of Qt's own controls
+    // Popups and the inner parts of Qt's own controls are no stops of Tab.
+    if (widget->window() != &test_->window || widget->objectName().startsWith(QStringLiteral("qt_")))
+      continue;
     ++seen;
     const QString who = QString::fromLatin1(widget->metaObject()->className()) + QLatin1Char(' ') +
                         widget->objectName() + widget->accessibleName();
     ASSERT_TRUE(!widget->objectName().isEmpty()) << qPrintable(who);
-    QVERIFY2(!widget->accessibleName().isEmpty() || (button != nullptr && !button->text().isEmpty()),
-             qPrintable(who));
-    if (button != nullptr && button->text().isEmpty())
-      ASSERT_TRUE(!button->toolTip().isEmpty()) << qPrintable(who);
+    const bool worded = button != nullptr && !button->text().isEmpty();
+    ASSERT_TRUE(worded || !widget->accessibleName().isEmpty()) << qPrintable(who);
+    ASSERT_TRUE(button == nullptr || worded || !button->toolTip().isEmpty()) << qPrintable(who);
   }
   ASSERT_TRUE(seen > 30);
 }
@@ -254,7 +255,7 @@ TEST_F(WindowTest, ADeletedChatComesBackByUndo) {
   ASSERT_TRUE(id.has_value());
   test_->open();
   auto* list = test_->find<QListView>("chatList");
-  EVENTUALLY(list->model()->rowCount() >= 2 == true);
+  EVENTUALLY(list->model()->rowCount() >= 2);
   list->setCurrentIndex(list->model()->index(1, 0));
   QTest::keyClick(list, Qt::Key_Delete);
   EVENTUALLY(test_->find("toast")->isVisible());
