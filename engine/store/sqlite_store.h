@@ -28,6 +28,7 @@ class SqliteStore final : public Store {
 
   base::Result<Id> createChat(const Chat& chat) override;
   base::Result<Id> addMessage(const Message& message) override;
+  base::Result<Id> importChat(const Chat& chat, const std::vector<Message>& messages) override;
   base::Result<Id> createFolder(const std::string& name) override;
 
   void updateChat(const Chat& chat) override;

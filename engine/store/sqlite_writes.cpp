@@ -1,5 +1,7 @@
 #include <chrono>
 #include <future>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "engine/store/schema.h"
 #include "engine/store/sqlite_store.h"
@@ -53,6 +55,43 @@ void showBranchThrough(SQLite::Database& database, Id chat, const std::optional<
   update.exec();
 }
 
+Id insertChat(SQLite::Database& database, const Chat& chat) {
+  SQLite::Statement insert(database,
+                           "INSERT INTO chats(title, folder_id, pinned, created_ms, updated_ms, model, "
+                           "system_prompt, parameters_json) VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+  const std::int64_t created = chat.createdMs != 0 ? chat.createdMs : nowMs();
+  insert.bind(1, chat.title);
+  bindOptional(insert, 2, chat.folder);
+  insert.bind(3, chat.pinned ? 1 : 0);
+  insert.bind(4, created);
+  insert.bind(5, chat.updatedMs != 0 ? chat.updatedMs : created);
+  insert.bind(6, chat.model);
+  insert.bind(7, chat.systemPrompt);
+  insert.bind(8, chat.parametersJson);
+  insert.exec();
+  return database.getLastInsertRowid();
+}
+
+constexpr const char* kInsertMessage =
+    "INSERT INTO messages(chat_id, parent_id, role, content, state, created_ms, model, stats_json, "
+    "attachments_json) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+Id insertMessage(SQLite::Database& database, SQLite::Statement& insert, const Message& message, Id chat,
+                 const std::optional<Id>& parent, std::int64_t created) {
+  insert.reset();
+  insert.bind(1, chat);
+  bindOptional(insert, 2, parent);
+  insert.bind(3, static_cast<int>(message.role));
+  insert.bind(4, message.content);
+  insert.bind(5, static_cast<int>(message.state));
+  insert.bind(6, created);
+  insert.bind(7, message.model);
+  insert.bind(8, message.statsJson);
+  insert.bind(9, message.attachmentsJson);
+  insert.exec();
+  return database.getLastInsertRowid();
+}
+
 }  // namespace
 
 base::Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& path) {
@@ -88,44 +127,45 @@ base::Result<Id> SqliteStore::write(std::function<Id(SQLite::Database&)> work) {
 }
 
 base::Result<Id> SqliteStore::createChat(const Chat& chat) {
-  return write([&](SQLite::Database& database) {
-    SQLite::Statement insert(database,
-                             "INSERT INTO chats(title, folder_id, pinned, created_ms, updated_ms, model, "
-                             "system_prompt, parameters_json) VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
-    const std::int64_t created = chat.createdMs != 0 ? chat.createdMs : nowMs();
-    insert.bind(1, chat.title);
-    bindOptional(insert, 2, chat.folder);
-    insert.bind(3, chat.pinned ? 1 : 0);
-    insert.bind(4, created);
-    insert.bind(5, chat.updatedMs != 0 ? chat.updatedMs : created);
-    insert.bind(6, chat.model);
-    insert.bind(7, chat.systemPrompt);
-    insert.bind(8, chat.parametersJson);
-    insert.exec();
-    return database.getLastInsertRowid();
-  });
+  return write([&](SQLite::Database& database) { return insertChat(database, chat); });
 }
 
 base::Result<Id> SqliteStore::addMessage(const Message& message) {
   return write([&](SQLite::Database& database) {
-    SQLite::Statement insert(
-        database,
-        "INSERT INTO messages(chat_id, parent_id, role, content, state, created_ms, model, "
-        "stats_json, attachments_json) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    SQLite::Statement insert(database, kInsertMessage);
     const std::int64_t created = message.createdMs != 0 ? message.createdMs : nowMs();
-    insert.bind(1, message.chat);
-    bindOptional(insert, 2, message.parent);
-    insert.bind(3, static_cast<int>(message.role));
-    insert.bind(4, message.content);
-    insert.bind(5, static_cast<int>(message.state));
-    insert.bind(6, created);
-    insert.bind(7, message.model);
-    insert.bind(8, message.statsJson);
-    insert.bind(9, message.attachmentsJson);
-    insert.exec();
-    const Id id = database.getLastInsertRowid();
+    const Id id = insertMessage(database, insert, message, message.chat, message.parent, created);
     run(database, "UPDATE chats SET leaf_id = ?1, updated_ms = max(updated_ms, ?2) WHERE id = ?3", id,
         created, message.chat);
+    return id;
+  });
+}
+
+base::Result<Id> SqliteStore::importChat(const Chat& chat, const std::vector<Message>& messages) {
+  std::unordered_set<Id> known;
+  for (const Message& message : messages) {
+    if ((message.parent && !known.contains(*message.parent)) || !known.insert(message.id).second) {
+      return base::Error(
+          base::ErrorCode::kInvalidArgument,
+          "The messages of this chat do not form a tree: a parent comes after its child, or an "
+          "id is used twice.");
+    }
+  }
+  return write([&](SQLite::Database& database) {
+    const Id id = insertChat(database, chat);
+    SQLite::Statement insert(database, kInsertMessage);
+    std::unordered_map<Id, Id> placed;
+    for (const Message& message : messages) {
+      const auto parent = message.parent ? std::optional(placed.at(*message.parent)) : std::nullopt;
+      const std::int64_t created = message.createdMs != 0 ? message.createdMs : nowMs();
+      placed.emplace(message.id, insertMessage(database, insert, message, id, parent, created));
+    }
+    const auto leaf = chat.leaf ? placed.find(*chat.leaf) : placed.end();
+    if (leaf != placed.end()) {
+      run(database, "UPDATE chats SET leaf_id = ? WHERE id = ?", leaf->second, id);
+    } else if (!messages.empty()) {
+      run(database, "UPDATE chats SET leaf_id = ? WHERE id = ?", placed.at(messages.back().id), id);
+    }
     return id;
   });
 }

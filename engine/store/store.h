@@ -100,6 +100,9 @@ class Store {
   virtual base::Result<Id> createChat(const Chat& chat) = 0;
   /// Adds below message.parent and makes it the chat's leaf.
   virtual base::Result<Id> addMessage(const Message& message) = 0;
+  /// A chat with its whole tree at once: `messages` parents before children, their ids and `chat.leaf` only
+  /// naming each other; new ids are given. kInvalidArgument for a parent that is not among those before it.
+  virtual base::Result<Id> importChat(const Chat& chat, const std::vector<Message>& messages) = 0;
   virtual base::Result<Id> createFolder(const std::string& name) = 0;
 
   // Writes that are queued for the writer thread, in order, and in the database within a second.

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "engine/scheduler/engine.h"
 
@@ -20,15 +21,20 @@ class ModelService : public QObject {
   /// How engines are made; tests hand in a scripted one.
   using Loader = std::function<engine::base::Result<std::shared_ptr<engine::scheduler::Engine>>(
       const std::filesystem::path&, const engine::scheduler::LoadOptions&, const engine::runtime::Progress&)>;
+  /// How a chat becomes a prompt: scheduler::renderChat. Called on a worker thread.
+  using Renderer = std::function<engine::base::Result<std::vector<std::int32_t>>(
+      const engine::scheduler::Engine&, const std::vector<engine::scheduler::ChatMessage>&,
+      bool addGenerationPrompt)>;
 
-  explicit ModelService(QObject* parent = nullptr);  ///< with Engine::load
-  ModelService(Loader loader, QObject* parent);
+  explicit ModelService(QObject* parent = nullptr);  ///< with Engine::load and scheduler::renderChat
+  ModelService(Loader loader, QObject* parent);      ///< with scheduler::renderChat
+  ModelService(Loader loader, Renderer renderer, QObject* parent);
   ~ModelService() override;  ///< cancels a load and waits for it
 
-  /// Loads `path`, in place of what is loaded or loading now. The old engine goes when its answers are
-  /// cancelled.
+  /// Loads `path`, in place of what is loaded or loading now. The old engine goes first, on the worker
+  /// thread; its answers end as cancelled.
   void load(const std::filesystem::path& path, const engine::scheduler::LoadOptions& options);
-  void cancelLoad();
+  void cancelLoad();  ///< the state becomes kNone at once
   void unload();
 
   State state() const;
@@ -37,6 +43,7 @@ class ModelService : public QObject {
   QString modelName() const;  ///< for people: "SmolLM2 135M Instruct"; the file's stem while it loads
   std::optional<engine::base::Error> error() const;           ///< with kFailed
   std::shared_ptr<engine::scheduler::Engine> engine() const;  ///< null unless kReady
+  const Renderer& renderer() const;
 
  Q_SIGNALS:
   void stateChanged();
