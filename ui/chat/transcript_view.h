@@ -25,6 +25,11 @@ class TranscriptView : public QAbstractScrollArea {
   int find(const QString& words);
   void findNext(bool forward);
 
+  /// Rows whose text is laid out at the moment: what virtualisation bounds.
+  int laidOutRows() const;
+  /// Goes to the newest message and stays there while text comes.
+  void scrollToEnd();
+
  Q_SIGNALS:
   void copyRequested(engine::store::Id id);  ///< the whole message as Markdown
   void editRequested(engine::store::Id id);
@@ -34,6 +39,22 @@ class TranscriptView : public QAbstractScrollArea {
   void deleteRequested(engine::store::Id id);
   void versionRequested(engine::store::Id id, int delta);  ///< −1 or +1
   void linkActivated(const QUrl& url);
+
+ protected:
+  void paintEvent(QPaintEvent* event) override;
+  void resizeEvent(QResizeEvent* event) override;
+  void mousePressEvent(QMouseEvent* event) override;
+  void mouseMoveEvent(QMouseEvent* event) override;
+  void mouseReleaseEvent(QMouseEvent* event) override;
+  void mouseDoubleClickEvent(QMouseEvent* event) override;
+  void wheelEvent(QWheelEvent* event) override;
+  void keyPressEvent(QKeyEvent* event) override;
+  void contextMenuEvent(QContextMenuEvent* event) override;
+  void scrollContentsBy(int dx, int dy) override;
+  void focusInEvent(QFocusEvent* event) override;
+  void focusOutEvent(QFocusEvent* event) override;
+  bool focusNextPrevChild(bool next) override;
+  bool viewportEvent(QEvent* event) override;
 
  private:
   class Private;
