@@ -1,12 +1,47 @@
 // Where Quern starts: no verb opens the window, a verb runs on the command line.
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 
+#include "app/cli/chat.h"
 #include "app/cli/command.h"
 #ifdef QUERN_GUI
+#include <cstdlib>
+
 #include "ui/window.h"
 #endif
+
+namespace {
+
+/// What packaging/run.sh installs: the model of a chat that nobody named one for.
+constexpr const char* kStarterModel = "smollm2";
+
+#ifdef QUERN_GUI
+bool isSet(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value != nullptr && *value != '\0';
+}
+#endif
+
+int withoutVerb(int argc, char** argv, const std::string& file) {
+  const std::string model = file.empty() ? kStarterModel : file;
+#ifdef QUERN_GUI
+  // QT_QPA_PLATFORM: somebody chose where the window is to go, offscreen for instance.
+  if (isSet("DISPLAY") || isSet("WAYLAND_DISPLAY") || isSet("QT_QPA_PLATFORM")) {
+    return quern::ui::runWindow(argc, argv, file);
+  }
+  return quern::app::runTerminalChat(model,
+                                     "There is no display (DISPLAY and WAYLAND_DISPLAY are not set), so the "
+                                     "chat with \"" +
+                                         model + "\" is here in the terminal.");
+#else
+  (void)argc;
+  (void)argv;
+  return quern::app::runTerminalChat(model, "This Quern was built without the window, so the chat with \"" +
+                                                model + "\" is here in the terminal.");
+#endif
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace quern::app;
@@ -22,11 +57,5 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kOk : kWrongUse;
   }
-  if (action) return action();
-#ifdef QUERN_GUI
-  return quern::ui::runWindow(argc, argv, open);
-#else
-  std::fputs("This Quern was built without the window. \"quern run MODEL\" chats in the terminal.\n", stderr);
-  return kWrongUse;
-#endif
+  return action ? action() : withoutVerb(argc, argv, open);
 }

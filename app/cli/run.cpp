@@ -1,10 +1,104 @@
+// quern run MODEL [PROMPT]
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+
+#include "app/cli/chat.h"
 #include "app/cli/command.h"
 
 namespace quern::app {
+namespace {
+
+struct Arguments {
+  ChatOptions chat;
+  std::string positional;
+  std::string prompt;
+  std::string system;
+  std::string schema;
+  std::string kv = "f16";
+  CLI::Option* seed = nullptr;
+  CLI::Option* schemaOption = nullptr;
+  CLI::Option* positionalOption = nullptr;
+  CLI::Option* promptOption = nullptr;
+  CLI::Option* systemOption = nullptr;
+};
+
+int wrongUse(const char* sentence) {
+  std::fprintf(stderr, "quern run: %s\n", sentence);
+  return kWrongUse;
+}
+
+int run(Arguments& arguments) {
+  if (arguments.schemaOption->count() > 0) {
+    return wrongUse("--json-schema is not available yet: this version cannot hold an answer to a schema.");
+  }
+  ChatOptions& chat = arguments.chat;
+  if (arguments.positionalOption->count() > 0 && arguments.promptOption->count() > 0) {
+    return wrongUse("give the prompt once: behind MODEL or with -p.");
+  }
+  if (arguments.positionalOption->count() > 0) chat.prompt = arguments.positional;
+  if (arguments.promptOption->count() > 0) chat.prompt = arguments.prompt;
+  if (arguments.systemOption->count() > 0) {
+    if (chat.raw) return wrongUse("--system has no place in a --raw prompt.");
+    chat.system = arguments.system;
+  }
+  if (chat.json) chat.stats = false;
+  chat.sampling.randomSeed = arguments.seed->count() == 0;
+  chat.load.kvType = arguments.kv == "f32"    ? engine::runtime::KvCacheType::kF32
+                     : arguments.kv == "q8_0" ? engine::runtime::KvCacheType::kQ8_0
+                                              : engine::runtime::KvCacheType::kF16;
+  return runChat(chat);
+}
+
+}  // namespace
 
 void addRunCommand(CLI::App& app, Action& action) {
-  (void)app;
-  (void)action;
+  auto arguments = std::make_shared<Arguments>();
+  ChatOptions& chat = arguments->chat;
+  CLI::App* command = app.add_subcommand("run", "Chat in the terminal, or answer one prompt");
+  command->add_option("MODEL", chat.model, "An installed name or a path")->required();
+  arguments->positionalOption = command->add_option(
+      "PROMPT", arguments->positional, "One question; without it they come from the keyboard or a pipe");
+  arguments->promptOption = command->add_option("-p,--prompt", arguments->prompt, "The same as PROMPT");
+  command->add_flag("--raw", chat.raw, "The prompt goes to the model as it is, without its chat template");
+  arguments->systemOption = command->add_option("--system", arguments->system, "The system prompt");
+  command
+      ->add_option("-n,--max-tokens", chat.maxTokens, "Stop after so many tokens (-1: when the model ends)")
+      ->check(CLI::Range(-1, 1 << 30));
+  auto& sampling = chat.sampling;
+  command->add_option("--temp", sampling.temperature, "Temperature; 0 always takes the likeliest token")
+      ->check(CLI::Range(0.0F, 100.0F))
+      ->capture_default_str();
+  command->add_option("--top-k", sampling.topK, "Choose among the K likeliest (0: off)")
+      ->check(CLI::Range(0, 1 << 30))
+      ->capture_default_str();
+  command->add_option("--top-p", sampling.topP, "Choose among the likeliest that together reach P (1: off)")
+      ->check(CLI::Range(0.0F, 1.0F))
+      ->capture_default_str();
+  command
+      ->add_option("--min-p", sampling.minP,
+                   "Leave out what is less likely than P times the likeliest (0: off)")
+      ->check(CLI::Range(0.0F, 1.0F))
+      ->capture_default_str();
+  arguments->seed = command->add_option("--seed", sampling.seed, "The same seed, the same answer");
+  command->add_option("--stop", chat.stop, "A text that ends the answer; may be given again")
+      ->allow_extra_args(false);
+  arguments->schemaOption = command->add_option("--json-schema", arguments->schema, "Not available yet");
+  command
+      ->add_option("--ctx", chat.load.contextTokens,
+                   "Tokens that the chat may hold (0: the model's own, at most 8192)")
+      ->check(CLI::Range(0, 1 << 24));
+  command->add_option("-t,--threads", chat.load.threads, "Threads (0: one per physical core)")
+      ->check(CLI::Range(0, 1024));
+  command->add_option("--kv", arguments->kv, "How keys and values are kept")
+      ->check(CLI::IsMember({"f32", "f16", "q8_0"}))
+      ->capture_default_str();
+  command->add_option("--kernels", chat.load.kernels,
+                      "A table of kernels, for comparisons (see \"quern doctor\")");
+  command->add_flag("--stats", chat.stats, "Numbers after each answer");
+  command->add_flag("--json", chat.json, "Answers as JSON, one a line: text, tokens, timings, finish_reason");
+  command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });
 }
 
 }  // namespace quern::app

@@ -3,8 +3,8 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <optional>
-#include <unordered_map>
 
 #include "engine/base/text.h"
 #include "engine/gguf/mapping.h"
@@ -18,8 +18,9 @@ struct File::State {
   std::vector<Mapping> mappings;
   ParsedFile head;  ///< metadata of the first part, tensors of all parts
   std::uint64_t sizeBytes = 0;
-  std::unordered_map<std::string_view, std::size_t> keys;
-  std::unordered_map<std::string_view, std::size_t> tensorNames;
+  // Ordered, not hashed: a file could choose names that all fall into one bucket.
+  std::map<std::string_view, std::size_t> keys;
+  std::map<std::string_view, std::size_t> tensorNames;
 };
 
 namespace {
@@ -65,6 +66,11 @@ std::uint64_t Tensor::rows() const {
 }
 
 std::uint64_t Tensor::elements() const { return rowElements() * rows(); }
+
+std::string_view typeName(const Tensor& tensor) {
+  const kernels::DTypeInfo* info = kernels::dtypeInfo(tensor.type);
+  return info == nullptr ? "unknown" : info->name;
+}
 
 File::File() : state_(std::make_unique<State>()) {}
 File::~File() = default;

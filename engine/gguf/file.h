@@ -48,6 +48,9 @@ class Value {
   /// Elements of an array; 1 for a scalar.
   std::uint64_t count() const { return count_; }
   bool isArray() const { return type_ == ValueType::kArray; }
+  /// The value's bytes as they stand in the file, behind type, element type and count (and behind a string's
+  /// length): for copying.
+  std::span<const std::byte> payload() const { return payload_; }
 
   std::optional<std::uint64_t> asUnsigned() const;  ///< any integer type that is not negative
   std::optional<std::int64_t> asInteger() const;
@@ -82,6 +85,9 @@ struct Tensor {
   std::uint64_t rows() const;      ///< product of all dimensions but the first
   std::uint64_t elements() const;  ///< product of all dimensions
 };
+
+/// "Q4_K", as tools print a tensor's type.
+std::string_view typeName(const Tensor& tensor);
 
 /// An opened model (all its splits). Immutable; may be read from any thread; owns the mappings.
 class File {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <unordered_set>
+#include <set>
 
 #include "engine/base/arithmetic.h"
 #include "engine/base/text.h"
@@ -18,7 +18,7 @@ constexpr std::uint32_t kMaxDimensions = 4;
 constexpr std::uint64_t kMaxKeyBytes = 65535;                 // the specification's limit on keys
 constexpr std::uint64_t kMaxNameBytes = 1024;                 // the specification says 64; longer ones exist
 constexpr std::uint64_t kMinEntryBytes = 8 + 1 + 4 + 1;       // key length, key, type, value
-constexpr std::uint64_t kMinTensorBytes = 8 + 4 + 8 + 4 + 8;  // name length, dims, one dim, type, offset
+constexpr std::uint64_t kMinTensorBytes = 8 + 1 + 4 + 4 + 8;  // name length, name, dims, type, offset
 
 /// Bytes of a scalar; 0 for strings, arrays and unknown types.
 std::size_t scalarBytes(ValueType type) {
@@ -182,7 +182,8 @@ base::Result<void> parseMetadata(Cursor& cursor, std::uint64_t count, ParsedFile
     return cursor.malformed("it announces " + base::grouped(count) +
                             " metadata entries, more than it can hold");
   }
-  std::unordered_set<std::string_view> keys;
+  // Ordered, not hashed: a file could choose keys that all fall into one bucket.
+  std::set<std::string_view> keys;
   for (std::uint64_t i = 0; i < count; ++i) {
     QUERN_ASSIGN(const auto keyBytes, cursor.lengthAndBytes("a key"));
     const std::string_view key = asText(keyBytes);
@@ -264,7 +265,7 @@ base::Result<ParsedFile> parse(std::span<const std::byte> bytes, const std::stri
   }
   std::vector<TensorHead> heads;
   heads.reserve(tensorCount);
-  std::unordered_set<std::string_view> names;
+  std::set<std::string_view> names;
   for (std::uint64_t i = 0; i < tensorCount; ++i) {
     QUERN_ASSIGN(TensorHead head, parseTensorHead(cursor));
     if (!names.insert(head.tensor.name).second) {

@@ -72,17 +72,19 @@ base::Result<fs::path> resolveModel(std::string_view model) {
   std::error_code ignored;
   if (fs::is_regular_file(path, ignored)) {
     if (gguf::hasGgufMagic(path)) return path;
-    return base::Error(base::ErrorCode::kMalformed,
-                       "\"" + base::printable(model) + "\" is not a GGUF model: it does not begin with GGUF's magic.");
+    return base::Error(
+        base::ErrorCode::kMalformed,
+        "\"" + base::printable(model) + "\" is not a GGUF model: it does not begin with GGUF's magic.");
   }
   std::string names;
   if (models) {
     for (const InstalledModel& installed : *models) names += (names.empty() ? "" : ", ") + installed.name;
   }
-  return base::Error(base::ErrorCode::kNotFound,
-                     "There is no model or file called \"" + base::printable(model) + "\". " +
-                         (names.empty() ? "No models are installed in \"" + base::modelsFolder().string() + "\"."
-                                        : "Installed: " + names + "."));
+  return base::Error(
+      base::ErrorCode::kNotFound,
+      "There is no model or file called \"" + base::printable(model) + "\". " +
+          (names.empty() ? "No models are installed in \"" + base::modelsFolder().string() + "\"."
+                         : "Installed: " + names + "."));
 }
 
 }  // namespace quern::engine::hub

@@ -29,6 +29,7 @@ inline constexpr std::int32_t kKvBlockTokens = 32;
 
 struct CompileOptions {
   std::int32_t kvTokens = 4096;  ///< tokens that the KV cache holds over all sequences; rounded up to blocks
+  std::int32_t contextTokens = 0;  ///< the longest sequence (it chooses LongRoPE's factors); 0: kvTokens
   std::int32_t batchTokens = 512;  ///< the most tokens in one Batch
   std::int32_t logitRows = 64;     ///< the most rows of logits in one Batch
   std::int32_t threads = 0;        ///< 0: one per physical core

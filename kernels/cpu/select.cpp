@@ -1,15 +1,34 @@
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include <cstring>
 
 #include "kernels/cpu/table.h"
 
 namespace quern::kernels::cpu {
 
+namespace {
+
+#if defined(__x86_64__)
+/// clang 14's __builtin_cpu_supports does not know F16C: leaf 1, bit 29 of ECX.
+bool hasF16c() {
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & (1U << 29)) != 0;
+}
+#endif
+
+}  // namespace
+
 CpuFeatures cpuFeatures() {
   CpuFeatures features;
 #if defined(__x86_64__)
   // The compiler's own check also asks the operating system whether it saves the wide registers.
-  features.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                  __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2");
+  features.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && hasF16c() &&
+                  __builtin_cpu_supports("bmi2");
   features.avx512vnni = features.avx2 && __builtin_cpu_supports("avx512f") &&
                         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");

@@ -22,6 +22,10 @@ if(QUERN_SANITIZE)
     -fsanitize=${QUERN_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(quern_settings INTERFACE -fsanitize=${QUERN_SANITIZE})
 endif()
+if(QUERN_FUZZ)
+  # The fuzzers are guided by which branches of the engine an input reaches.
+  target_compile_options(quern_settings INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 # quern_test(NAME room LABEL fast SOURCES ... LIBS ...): one GoogleTest program a room, each test known to ctest.
 function(quern_test)

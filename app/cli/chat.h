@@ -1,0 +1,34 @@
+// The chat in the terminal: one answer, questions from a pipe, or a conversation at a prompt.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/sampling/sampler.h"
+#include "engine/scheduler/engine.h"
+
+namespace quern::app {
+
+/// What `quern run` was asked for.
+struct ChatOptions {
+  std::string model;
+  std::optional<std::string> prompt;  ///< one answer; without it questions come from stdin
+  std::optional<std::string> system;
+  bool raw = false;  ///< the prompt goes to the model as it is
+  bool stats = false;
+  bool json = false;
+  std::int32_t maxTokens = -1;
+  std::vector<std::string> stop;
+  engine::sampling::Parameters sampling;
+  engine::scheduler::LoadOptions load;
+};
+
+/// Loads the model and chats; returns the exit code.
+int runChat(const ChatOptions& options);
+
+/// `quern` where no window can be shown: `why` goes to stderr, then a chat with `model` begins.
+int runTerminalChat(const std::string& model, const std::string& why);
+
+}  // namespace quern::app

@@ -1,0 +1,40 @@
+// Messages so far and the next answer: what the three ways of chatting share.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/cli/answer.h"
+#include "app/cli/chat.h"
+#include "engine/scheduler/engine.h"
+
+namespace quern::app {
+
+class Conversation {
+ public:
+  Conversation(std::shared_ptr<engine::scheduler::Engine> engine, const ChatOptions& options);
+
+  /// Asks and waits. The question and its answer become part of the conversation unless it failed, or nothing
+  /// came before Ctrl-C. With ChatOptions::raw every question stands alone.
+  engine::base::Result<Answer> ask(const std::string& question,
+                                   const std::function<void(const std::string&)>& onText);
+  /// The last question once more, with a new answer; kNotFound before the first.
+  engine::base::Result<Answer> again(const std::function<void(const std::string&)>& onText);
+
+  void clear();  ///< forgets everything but the system prompt
+  /// Sets the system prompt (empty: none) and clears.
+  void setSystem(const std::string& text);
+  const std::string& system() const { return system_; }
+  bool empty() const { return messages_.empty(); }
+  const engine::scheduler::Engine& engine() const { return *engine_; }
+
+ private:
+  std::shared_ptr<engine::scheduler::Engine> engine_;
+  ChatOptions options_;
+  std::string system_;
+  std::vector<engine::scheduler::ChatMessage> messages_;  ///< without the system prompt
+};
+
+}  // namespace quern::app

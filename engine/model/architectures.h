@@ -1,0 +1,18 @@
+// One function a family, each in a file of its name.
+#pragma once
+
+#include "engine/base/result.h"
+
+namespace quern::engine::model {
+
+class Builder;
+
+// Each is called after Builder::readCommon() and fills the ropes, then calls Builder::buildTransformer().
+base::Result<void> buildLlama(Builder& builder);
+base::Result<void> buildQwen2(Builder& builder);
+base::Result<void> buildQwen3(Builder& builder);
+base::Result<void> buildGemma2(Builder& builder);
+base::Result<void> buildGemma3(Builder& builder);
+base::Result<void> buildPhi3(Builder& builder);
+
+}  // namespace quern::engine::model

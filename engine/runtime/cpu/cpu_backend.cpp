@@ -1,0 +1,97 @@
+// Loads a program onto the CPU: chooses kernels and threads, sees that the memory is there, compiles.
+
+#include <algorithm>
+#include <fstream>
+#include <string>
+
+#include "engine/base/text.h"
+#include "engine/runtime/backend.h"
+#include "engine/runtime/cpu/cpu_executable.h"
+
+namespace quern::engine::runtime {
+namespace {
+
+constexpr std::int32_t kMostThreads = 512;
+/// Far above any context; sums and products with it stay within their types.
+constexpr std::int32_t kMostTokens = 1 << 28;
+
+/// What this control group (a container) may still take; no limit gives the largest number. Pages of files
+/// can be dropped, so they count as free.
+std::uint64_t groupBytes() {
+  std::uint64_t limit = 0;
+  std::uint64_t used = 0;
+  if (!(std::ifstream("/sys/fs/cgroup/memory.max") >> limit)) return UINT64_MAX;
+  if (!(std::ifstream("/sys/fs/cgroup/memory.current") >> used)) return UINT64_MAX;
+  std::ifstream stat("/sys/fs/cgroup/memory.stat");
+  std::string name;
+  for (std::uint64_t bytes = 0; stat >> name >> bytes;) {
+    if (name == "inactive_file" || name == "active_file") used -= std::min(used, bytes);
+  }
+  return limit - std::min(limit, used);
+}
+
+/// What the system says it can give without swapping; 0 where it does not say.
+std::uint64_t availableBytes() {
+  std::ifstream file("/proc/meminfo");
+  std::string name;
+  std::uint64_t kib = 0;
+  std::string unit;
+  while (file >> name >> kib) {
+    std::getline(file, unit);
+    if (name == "MemAvailable:") return std::min(kib * 1024, groupBytes());
+  }
+  return 0;
+}
+
+class CpuBackend : public Backend {
+ public:
+  std::string name() const override { return "cpu"; }
+
+  base::Result<std::unique_ptr<Executable>> compile(std::shared_ptr<const gguf::File> file,
+                                                    const model::Program& program,
+                                                    const CompileOptions& options,
+                                                    const Progress& progress) override {
+    const char* wanted = options.kernels.empty() ? nullptr : options.kernels.c_str();
+    const kernels::cpu::Kernels* kernels = kernels::cpu::selectKernels(wanted);
+    if (kernels == nullptr) {
+      return base::Error(base::ErrorCode::kUnsupported, "This processor cannot run kernels called \"" +
+                                                            base::printable(options.kernels) + "\".");
+    }
+    if (options.kvTokens < 1 || options.kvTokens > kMostTokens || options.contextTokens < 0 ||
+        options.batchTokens < 1 || options.batchTokens > kMostTokens || options.logitRows < 1 ||
+        options.logitRows > kMostTokens || options.threads < 0 || options.threads > kMostThreads) {
+      return base::Error(base::ErrorCode::kInvalidArgument,
+                         "Context, batch and rows of logits must be between 1 and " +
+                             std::to_string(kMostTokens) + ", threads at most " +
+                             std::to_string(kMostThreads) + ".");
+    }
+    if (options.kvType == KvCacheType::kQ8_0 && program.headDim % 32 != 0) {
+      return base::Error(base::ErrorCode::kUnsupported,
+                         "This model's heads have " + std::to_string(program.headDim) +
+                             " elements, no multiple of 32: its cache cannot be kept as Q8_0. Choose F16.");
+    }
+    const std::int32_t threads =
+        options.threads > 0 ? options.threads : static_cast<std::int32_t>(physicalCores().size());
+
+    QUERN_ASSIGN(const std::uint64_t weights, packedBytesOf(*file, program, *kernels));
+    const std::int32_t blocks = (options.kvTokens + kKvBlockTokens - 1) / kKvBlockTokens;
+    const std::uint64_t need = weights + KvCache::bytesFor(program, options.kvType, blocks) +
+                               CpuExecutable::workBytesFor(program, options, threads);
+    const std::uint64_t free = availableBytes();
+    if (free != 0 && need > free) {
+      return base::Error(base::ErrorCode::kOutOfMemory,
+                         "The model needs " + base::byteText(need) + " of memory with this context, and " +
+                             base::byteText(free) +
+                             " are free. Choose a shorter context or a smaller model.");
+    }
+    QUERN_ASSIGN(auto made,
+                 CpuExecutable::make(std::move(file), program, *kernels, options, threads, progress));
+    return std::unique_ptr<Executable>(std::move(made));
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> makeCpuBackend() { return std::make_unique<CpuBackend>(); }
+
+}  // namespace quern::engine::runtime

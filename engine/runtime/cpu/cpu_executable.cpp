@@ -1,0 +1,433 @@
+#include "engine/runtime/cpu/cpu_executable.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+
+#include "engine/base/text.h"
+#include "kernels/reference/dequantize.h"
+
+namespace quern::engine::runtime {
+namespace {
+
+using model::Buffer;
+
+/// Up to this many tokens every worker prepares the whole input for itself: norming and rounding a row twice
+/// costs less than a barrier.
+constexpr std::int64_t kPrivateTokens = 4;
+/// Query tokens of one share of attention: enough that widening keys and values is paid for, few enough that
+/// shares of a 512-token prompt are many.
+constexpr std::int32_t kAttentionTokens = 32;
+/// From this position on, decoding shares out single query heads when there are few key/value heads: reading
+/// the cache once for each of them then costs less than workers without a share.
+constexpr std::int32_t kSplitHeadsFrom = 128;
+/// Bytes of activations that go through a worker's tiles together: half of a second-level cache of 1 MiB, so
+/// that they are still there for the next tile.
+constexpr std::int64_t kActivationBytes = 512 << 10;
+
+std::size_t rounded(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+base::Error invalid(std::string sentence) { return {base::ErrorCode::kInvalidArgument, std::move(sentence)}; }
+
+}  // namespace
+
+std::uint64_t ActivationSpace::bytesFor(std::int64_t tokens, std::int64_t widest) {
+  const auto elements = static_cast<std::size_t>(tokens * widest);
+  return rounded(elements * sizeof(float)) + rounded(elements) +
+         rounded(elements / kernels::cpu::kActivationBlock * sizeof(float) + 64) +
+         rounded(elements / kernels::cpu::kSumBlock * sizeof(float) + 64);
+}
+
+base::Result<ActivationSpace> ActivationSpace::make(std::int64_t tokens, std::int64_t widest) {
+  ActivationSpace space;
+  QUERN_ASSIGN(space.memory_, AlignedBuffer::allocate(bytesFor(tokens, widest)));
+  const auto elements = static_cast<std::size_t>(tokens * widest);
+  std::byte* at = space.memory_.data();
+  space.values_ = reinterpret_cast<float*>(at);
+  at += rounded(elements * sizeof(float));
+  space.quantized_ = reinterpret_cast<std::int8_t*>(at);
+  at += rounded(elements);
+  space.scales_ = reinterpret_cast<float*>(at);
+  at += rounded(elements / kernels::cpu::kActivationBlock * sizeof(float) + 64);
+  space.sums_ = reinterpret_cast<float*>(at);
+  return space;
+}
+
+std::uint64_t CpuExecutable::workBytesFor(const model::Program& program, const CompileOptions& options,
+                                          std::int32_t threads) {
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < model::kBuffers; ++i) {
+    const auto buffer = static_cast<Buffer>(i);
+    const std::int32_t rows = buffer == Buffer::kLogits ? options.logitRows : options.batchTokens;
+    bytes += static_cast<std::uint64_t>(rows) * static_cast<std::uint64_t>(program.widthOf(buffer)) *
+             sizeof(float);
+  }
+  const std::int64_t widest = std::max({program.width, program.hidden, program.heads * program.valueDim});
+  bytes += ActivationSpace::bytesFor(options.batchTokens, widest);
+  bytes += static_cast<std::uint64_t>(threads) * ActivationSpace::bytesFor(kPrivateTokens, widest);
+  return bytes;
+}
+
+base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr<const gguf::File> file,
+                                                                 const model::Program& program,
+                                                                 const kernels::cpu::Kernels& kernels,
+                                                                 const CompileOptions& options,
+                                                                 std::int32_t threads,
+                                                                 const Progress& progress) {
+  std::unique_ptr<CpuExecutable> made(new CpuExecutable(program, kernels));
+  CpuExecutable& e = *made;
+  e.options_ = options;
+  e.pool_ = std::make_unique<ThreadPool>(threads);
+  QUERN_ASSIGN(e.plan_, compilePlan(*file, program, kernels, *e.pool_, progress));
+  e.file_ = std::move(file);
+  const std::int32_t blocks = (options.kvTokens + kKvBlockTokens - 1) / kKvBlockTokens;
+  QUERN_ASSIGN(e.cache_, KvCache::make(program, options.kvType, blocks));
+
+  for (std::size_t i = 0; i < model::kBuffers; ++i) {
+    const auto buffer = static_cast<Buffer>(i);
+    const std::int32_t rows = buffer == Buffer::kLogits ? options.logitRows : options.batchTokens;
+    const auto floats = static_cast<std::size_t>(rows) * static_cast<std::size_t>(program.widthOf(buffer));
+    QUERN_ASSIGN(e.buffers_[i], AlignedBuffer::allocate(floats * sizeof(float)));
+  }
+  QUERN_ASSIGN(e.shared_, ActivationSpace::make(options.batchTokens, e.plan_.widestInput));
+  const std::int32_t group = program.heads / program.kvHeads;
+  for (std::int32_t worker = 0; worker < threads; ++worker) {
+    Worker space;
+    QUERN_ASSIGN(space.input, ActivationSpace::make(kPrivateTokens, e.plan_.widestInput));
+    const std::size_t scratch = kernels.attentionScratchFloats(kAttentionTokens, group, program.headDim);
+    QUERN_ASSIGN(space.attention, AlignedBuffer::allocate(scratch * sizeof(float)));
+    space.keys.resize(static_cast<std::size_t>(blocks));
+    space.values.resize(static_cast<std::size_t>(blocks));
+    e.workers_.push_back(std::move(space));
+  }
+  for (const model::Rope& rope : program.ropes) {
+    const auto floats = static_cast<std::size_t>(options.batchTokens) * static_cast<std::size_t>(rope.rotary);
+    QUERN_ASSIGN(AlignedBuffer table, AlignedBuffer::allocate(floats * sizeof(float)));
+    e.cosSin_.push_back(std::move(table));
+    const std::int32_t context = options.contextTokens > 0 ? options.contextTokens : options.kvTokens;
+    e.longRope_.push_back(!rope.longFrequencies.empty() && context > rope.longFrom);
+  }
+  e.tokens_.reserve(static_cast<std::size_t>(options.batchTokens));
+  e.wanted_.reserve(static_cast<std::size_t>(options.logitRows));
+  e.units_.reserve(static_cast<std::size_t>(options.batchTokens) * static_cast<std::size_t>(program.heads));
+  e.workBytes_ = workBytesFor(program, options, threads);
+  return made;
+}
+
+MemoryUse CpuExecutable::memory() const { return {plan_.packedBytes, cache_.sizeBytes(), workBytes_}; }
+
+std::uint64_t CpuExecutable::bytesPerToken(std::int32_t position) const {
+  std::uint64_t bytes = plan_.packedBytes + plan_.embedRowBytes;
+  for (const Step& step : plan_.body) {
+    if (const auto* attention = std::get_if<AttendStep>(&step)) {
+      const std::int32_t all = position + 1;
+      const std::int32_t seen = attention->window > 0 ? std::min(all, attention->window) : all;
+      bytes += 2ULL * static_cast<std::uint64_t>(seen) * static_cast<std::uint64_t>(program_.kvHeads) *
+               cache_.rowBytes();
+    }
+  }
+  return bytes;
+}
+
+std::string CpuExecutable::description() const {
+  const std::string_view name = kernels_.name;
+  const char* set = name == "avx512vnni" ? "CPU AVX-512 VNNI" : name == "avx2" ? "CPU AVX2" : "CPU";
+  return std::string(set) + ", " + std::to_string(threads()) + (threads() == 1 ? " thread" : " threads");
+}
+
+std::span<float> CpuExecutable::logits(std::int32_t index) {
+  QUERN_CHECK(index >= 0 && index < static_cast<std::int32_t>(wanted_.size()),
+              "a row that was not asked for");
+  return {row(Buffer::kLogits, index), static_cast<std::size_t>(program_.vocabulary)};
+}
+
+base::Result<void> CpuExecutable::check(const Batch& batch) const {
+  std::size_t tokens = 0;
+  std::size_t rows = 0;
+  for (const Slice& slice : batch.slices) {
+    tokens += slice.tokens.size();
+    if (slice.logitRows < 0 || static_cast<std::size_t>(slice.logitRows) > slice.tokens.size()) {
+      return invalid("A slice asks for more rows of logits than it has tokens.");
+    }
+    rows += static_cast<std::size_t>(slice.logitRows);
+    if (slice.firstPosition < 0) return invalid("A slice begins before its sequence does.");
+    const std::size_t end = static_cast<std::size_t>(slice.firstPosition) + slice.tokens.size();
+    const std::size_t blocks = (end + kKvBlockTokens - 1) / kKvBlockTokens;
+    if (slice.blockTable.size() < blocks || blocks > static_cast<std::size_t>(cache_.blocks())) {
+      return invalid("A slice ends at position " + base::grouped(end) +
+                     ", beyond its blocks of the KV cache.");
+    }
+    for (std::size_t block = 0; block < blocks; ++block) {
+      if (slice.blockTable[block] >= static_cast<std::uint32_t>(cache_.blocks())) {
+        return invalid("A block table names a block that the KV cache does not have.");
+      }
+    }
+    for (const std::int32_t token : slice.tokens) {
+      if (token < 0 || token >= program_.vocabulary) {
+        return invalid("Token " + std::to_string(token) + " is not in the model's vocabulary of " +
+                       base::grouped(static_cast<std::uint64_t>(program_.vocabulary)) + ".");
+      }
+    }
+  }
+  if (tokens == 0 || tokens > static_cast<std::size_t>(options_.batchTokens)) {
+    return invalid("A batch of " + base::grouped(tokens) + " tokens; this model was loaded for 1 to " +
+                   base::grouped(static_cast<std::uint64_t>(options_.batchTokens)) + ".");
+  }
+  if (rows > static_cast<std::size_t>(options_.logitRows)) {
+    return invalid("A batch asks for " + base::grouped(rows) + " rows of logits; this model was loaded for " +
+                   base::grouped(static_cast<std::uint64_t>(options_.logitRows)) + ".");
+  }
+  return base::ok();
+}
+
+/// Lists the batch's tokens, wanted rows and shares of attention; nothing is allocated, the lists were
+/// reserved.
+void CpuExecutable::lay(const Batch& batch) {
+  batch_ = &batch;
+  tokens_.clear();
+  wanted_.clear();
+  for (std::size_t s = 0; s < batch.slices.size(); ++s) {
+    const Slice& slice = batch.slices[s];
+    const auto first = static_cast<std::int32_t>(tokens_.size());
+    const auto count = static_cast<std::int32_t>(slice.tokens.size());
+    const auto sliceIndex = static_cast<std::int32_t>(s);
+    for (std::int32_t i = 0; i < count; ++i) {
+      tokens_.push_back({slice.tokens[static_cast<std::size_t>(i)], slice.firstPosition + i, sliceIndex});
+      if (i >= count - slice.logitRows) wanted_.push_back(first + i);
+    }
+  }
+  layAttention(batch);
+}
+
+void CpuExecutable::layAttention(const Batch& batch) {
+  units_.clear();
+  const std::int32_t group = program_.heads / program_.kvHeads;
+  const bool decodes = tokens_.size() == batch.slices.size();
+  std::int32_t longest = 0;
+  for (const Token& token : tokens_) longest = std::max(longest, token.position);
+  const auto heads = static_cast<std::int32_t>(tokens_.size()) * program_.kvHeads;
+  const bool splits = decodes && group > 1 && longest >= kSplitHeadsFrom && heads < 4 * pool_->threads() &&
+                      heads % pool_->threads() != 0;
+  fusesAttention_ = decodes && !splits;
+  const std::int32_t together = splits ? 1 : group;
+  std::int32_t first = 0;
+  for (std::size_t s = 0; s < batch.slices.size(); ++s) {
+    const auto count = static_cast<std::int32_t>(batch.slices[s].tokens.size());
+    // The last shares see most: they go first, so that no worker is left with one at the end.
+    for (std::int32_t begin = (count - 1) / kAttentionTokens * kAttentionTokens; count > 0 && begin >= 0;
+         begin -= kAttentionTokens) {
+      for (std::int32_t query = 0; query < program_.heads; query += together) {
+        units_.push_back({static_cast<std::int32_t>(s), query / group, query, together, first + begin,
+                          std::min(kAttentionTokens, count - begin)});
+      }
+    }
+    first += count;
+  }
+}
+
+base::Result<void> CpuExecutable::run(const Batch& batch) {
+  QUERN_TRY(check(batch));
+  lay(batch);
+  pool_->run([this](std::int32_t worker) { work(worker); });
+  batch_ = nullptr;
+  return base::ok();
+}
+
+void CpuExecutable::work(std::int32_t worker) {
+  for (const auto* steps : {&plan_.body, &plan_.head}) {
+    const bool head = steps == &plan_.head;
+    if (head && wanted_.empty()) break;
+    for (const Step& step : *steps) {
+      std::visit(
+          [&](const auto& one) {
+            using T = std::decay_t<decltype(one)>;
+            if constexpr (std::is_same_v<T, EmbedStep>) embed(one, worker);
+            if constexpr (std::is_same_v<T, NormAddStep>) normAdd(one, worker);
+            if constexpr (std::is_same_v<T, ProjectStep>) project(one, worker, head);
+            if constexpr (std::is_same_v<T, AttendStep>) attend(one, worker);
+          },
+          step);
+      pool_->barrier();
+    }
+  }
+}
+
+void CpuExecutable::embed(const EmbedStep& step, std::int32_t worker) {
+  const auto [begin, end] = share(static_cast<std::int64_t>(tokens_.size()), worker);
+  for (std::int64_t t = begin; t < end; ++t) {
+    const Token& token = tokens_[static_cast<std::size_t>(t)];
+    float* x = row(Buffer::kResidual, t);
+    kernels::reference::dequantizeRow(step.type,
+                                      step.rows + static_cast<std::size_t>(token.id) * step.rowBytes, x,
+                                      static_cast<std::size_t>(program_.width));
+    if (step.scale != 1.0F) {
+      for (std::int32_t i = 0; i < program_.width; ++i) x[i] *= step.scale;
+    }
+    for (std::size_t r = 0; r < program_.ropes.size(); ++r) {
+      const model::Rope& rope = program_.ropes[r];
+      const std::vector<float>& frequencies = longRope_[r] ? rope.longFrequencies : rope.frequencies;
+      float* cosSin = cosSin_[r].as<float>() + t * rope.rotary;
+      for (std::size_t i = 0; i < frequencies.size(); ++i) {
+        const float angle = static_cast<float>(token.position) * frequencies[i];
+        cosSin[2 * i] = std::cos(angle) * rope.magnitude;
+        cosSin[2 * i + 1] = std::sin(angle) * rope.magnitude;
+      }
+    }
+  }
+}
+
+void CpuExecutable::normAdd(const NormAddStep& step, std::int32_t worker) {
+  const auto [begin, end] = share(static_cast<std::int64_t>(tokens_.size()), worker);
+  for (std::int64_t t = begin; t < end; ++t) {
+    float* normed = row(step.in, t);
+    kernels_.rmsNorm(normed, step.weight, step.epsilon, program_.width, normed);
+    kernels_.add(row(Buffer::kResidual, t), normed, program_.width);
+  }
+}
+
+void CpuExecutable::prepare(const ProjectStep& step, std::int64_t token, ActivationSpace& space, bool head) {
+  using Prepare = ProjectStep::Prepare;
+  const std::int64_t cols = step.cols;
+  const std::int64_t source = head ? wanted_[static_cast<std::size_t>(token)] : token;
+  float* values = space.values(token, cols);
+  switch (step.prepare) {
+    case Prepare::kNone:
+      std::copy_n(row(step.in, source), cols, values);
+      break;
+    case Prepare::kNorm:
+      kernels_.rmsNorm(row(step.in, source), step.norm, step.epsilon, cols, values);
+      break;
+    case Prepare::kSilu:
+      kernels_.siluMul(row(Buffer::kGate, source), row(Buffer::kUp, source), values, cols);
+      break;
+    case Prepare::kGelu:
+      kernels_.geluMul(row(Buffer::kGate, source), row(Buffer::kUp, source), values, cols);
+      break;
+  }
+  if (step.quantizes) {
+    kernels_.quantizeRow(values, cols, space.quantized(token, cols), space.scales(token, cols),
+                         space.sums(token, cols));
+  }
+}
+
+void CpuExecutable::project(const ProjectStep& step, std::int32_t worker, bool head) {
+  const auto tokens = static_cast<std::int64_t>(head ? wanted_.size() : tokens_.size());
+  const bool isPrivate = tokens <= kPrivateTokens;
+  ActivationSpace& space = isPrivate ? workers_[static_cast<std::size_t>(worker)].input : shared_;
+  const auto [begin, end] =
+      isPrivate ? std::pair<std::int64_t, std::int64_t>(0, tokens) : share(tokens, worker);
+  for (std::int64_t t = begin; t < end; ++t) prepare(step, t, space, head);
+  if (!isPrivate) pool_->barrier();
+
+  const std::int64_t together = std::max<std::int64_t>(32, kActivationBytes / step.cols);
+  for (std::int64_t first = 0; first < tokens; first += together) {
+    multiply(step, worker, space, first, std::min(together, tokens - first));
+  }
+}
+
+void CpuExecutable::multiply(const ProjectStep& step, std::int32_t worker, ActivationSpace& space,
+                             std::int64_t first, std::int64_t tokens) {
+  const kernels::cpu::Activations x{space.values(first, step.cols), step.cols,
+                                    space.quantized(first, step.cols), space.scales(first, step.cols),
+                                    space.sums(first, step.cols)};
+  const auto [firstTile, lastTile] = share(step.tiles, worker);
+  for (const PackedProjection& one : step.outputs) {
+    const std::int64_t rowBegin =
+        std::max<std::int64_t>(0, firstTile - one.firstTile) * kernels::cpu::kRowTile;
+    const std::int64_t rowEnd =
+        std::min(one.matrix.rows, (lastTile - one.firstTile) * kernels::cpu::kRowTile);
+    if (rowBegin >= rowEnd) continue;
+    const std::int64_t stride = program_.widthOf(one.out);
+    float* out = row(one.out, first);
+    kernels_.matmul(one.matrix, rowBegin, rowEnd, x, tokens, out, stride, one.accumulate);
+    for (std::int64_t t = 0; t < tokens && one.bias != nullptr; ++t) {
+      kernels_.add(out + t * stride + rowBegin, one.bias + rowBegin, rowEnd - rowBegin);
+    }
+    for (std::int64_t t = 0; t < tokens && one.out == Buffer::kLogits && program_.logitSoftcap > 0; ++t) {
+      kernels_.softcap(out + t * stride + rowBegin, program_.logitSoftcap, rowEnd - rowBegin);
+    }
+  }
+}
+
+void CpuExecutable::prepareAttention(const AttendStep& step, std::int64_t token, std::int32_t firstHead,
+                                     std::int32_t heads) {
+  const Token& at = tokens_[static_cast<std::size_t>(token)];
+  const model::Rope& rope = program_.ropes[static_cast<std::size_t>(step.rope)];
+  const float* cosSin = cosSin_[static_cast<std::size_t>(step.rope)].as<float>() + token * rope.rotary;
+  const std::int32_t headDim = program_.headDim;
+  const std::int32_t group = program_.heads / program_.kvHeads;
+  const auto turn = [&](float* head, const float* norm) {
+    if (norm != nullptr) kernels_.rmsNorm(head, norm, step.epsilon, headDim, head);
+    kernels_.rope(head, cosSin, rope.rotary, rope.neox);
+  };
+  const Slice& slice = batch_->slices[static_cast<std::size_t>(at.slice)];
+  const std::uint32_t block = slice.blockTable[static_cast<std::size_t>(at.position / kKvBlockTokens)];
+  const std::size_t inBlock = static_cast<std::size_t>(at.position % kKvBlockTokens) * cache_.rowBytes();
+  for (std::int32_t head = firstHead; head < firstHead + heads; ++head) {
+    for (std::int32_t q = head * group; q < (head + 1) * group; ++q) {
+      turn(row(Buffer::kQuery, token) + q * headDim, step.queryNorm);
+    }
+    float* key = row(Buffer::kKey, token) + head * headDim;
+    turn(key, step.keyNorm);
+    kernels_.storeKv(cache_.type(), key, cache_.keys(step.layer, block, head) + inBlock, headDim);
+    kernels_.storeKv(cache_.type(), row(Buffer::kValue, token) + head * headDim,
+                     cache_.values(step.layer, block, head) + inBlock, headDim);
+  }
+}
+
+void CpuExecutable::attend(const AttendStep& step, std::int32_t worker) {
+  Worker& space = workers_[static_cast<std::size_t>(worker)];
+  if (fusesAttention_) {
+    // One token a sequence: who attends for a head also prepares it, and nobody waits in between.
+    const auto [begin, end] = share(static_cast<std::int64_t>(units_.size()), worker);
+    for (std::int64_t i = begin; i < end; ++i) {
+      const AttentionUnit& unit = units_[static_cast<std::size_t>(i)];
+      prepareAttention(step, unit.firstToken, unit.head, 1);
+      attendUnit(step, unit, space);
+    }
+    return;
+  }
+  const auto [begin, end] = share(static_cast<std::int64_t>(tokens_.size()), worker);
+  for (std::int64_t t = begin; t < end; ++t) prepareAttention(step, t, 0, program_.kvHeads);
+  if (worker == 0) nextUnit_.store(0, std::memory_order_relaxed);
+  pool_->barrier();
+  const auto all = static_cast<std::int32_t>(units_.size());
+  for (std::int32_t i = nextUnit_.fetch_add(1, std::memory_order_relaxed); i < all;
+       i = nextUnit_.fetch_add(1, std::memory_order_relaxed)) {
+    attendUnit(step, units_[static_cast<std::size_t>(i)], space);
+  }
+}
+
+void CpuExecutable::attendUnit(const AttendStep& step, const AttentionUnit& unit, Worker& space) {
+  const Slice& slice = batch_->slices[static_cast<std::size_t>(unit.slice)];
+  const Token& first = tokens_[static_cast<std::size_t>(unit.firstToken)];
+  const std::int32_t last = first.position + unit.tokens - 1;
+  const std::int32_t seen = step.window > 0 ? std::max(0, first.position - step.window + 1) : 0;
+  for (std::int32_t b = seen / kKvBlockTokens; b <= last / kKvBlockTokens; ++b) {
+    const auto at = static_cast<std::size_t>(b);
+    space.keys[at] = cache_.keys(step.layer, slice.blockTable[at], unit.head);
+    space.values[at] = cache_.values(step.layer, slice.blockTable[at], unit.head);
+  }
+  kernels::cpu::AttentionTask task;
+  task.query = row(Buffer::kQuery, unit.firstToken) + unit.firstQuery * program_.headDim;
+  task.queryTokenStride = program_.widthOf(Buffer::kQuery);
+  task.queryHeadStride = program_.headDim;
+  task.output = row(Buffer::kHeads, unit.firstToken) + unit.firstQuery * program_.valueDim;
+  task.outputTokenStride = program_.widthOf(Buffer::kHeads);
+  task.outputHeadStride = program_.valueDim;
+  task.queryTokens = unit.tokens;
+  task.groupHeads = unit.queries;
+  task.headDim = program_.headDim;
+  task.firstPosition = first.position;
+  task.window = step.window;
+  task.keyBlocks = space.keys.data();
+  task.valueBlocks = space.values.data();
+  task.blockTokens = kKvBlockTokens;
+  task.type = cache_.type();
+  task.scale = step.scale;
+  task.softcap = step.softcap;
+  task.scratch = space.attention.as<float>();
+  kernels_.attend(task);
+}
+
+}  // namespace quern::engine::runtime

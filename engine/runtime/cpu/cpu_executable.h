@@ -1,0 +1,137 @@
+// Runs a Plan: one dispatch to the pool a step, barriers between operations that depend on each other.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/gguf/file.h"
+#include "engine/model/program.h"
+#include "engine/runtime/backend.h"
+#include "engine/runtime/cpu/kv_cache.h"
+#include "engine/runtime/cpu/plan.h"
+#include "engine/runtime/cpu/thread_pool.h"
+
+namespace quern::engine::runtime {
+
+/// Activations [tokens, cols] as floats and int8, with room for `tokens` rows of the widest input.
+class ActivationSpace {
+ public:
+  static base::Result<ActivationSpace> make(std::int64_t tokens, std::int64_t widest);
+  static std::uint64_t bytesFor(std::int64_t tokens, std::int64_t widest);
+
+  float* values(std::int64_t token, std::int64_t cols) { return values_ + token * cols; }
+  std::int8_t* quantized(std::int64_t token, std::int64_t cols) { return quantized_ + token * cols; }
+  float* scales(std::int64_t token, std::int64_t cols) {
+    return scales_ + token * (cols / kernels::cpu::kActivationBlock);
+  }
+  float* sums(std::int64_t token, std::int64_t cols) {
+    return sums_ + token * (cols / kernels::cpu::kSumBlock);
+  }
+
+ private:
+  AlignedBuffer memory_;
+  float* values_ = nullptr;
+  std::int8_t* quantized_ = nullptr;
+  float* scales_ = nullptr;
+  float* sums_ = nullptr;
+};
+
+class CpuExecutable : public Executable {
+ public:
+  static base::Result<std::unique_ptr<CpuExecutable>> make(std::shared_ptr<const gguf::File> file,
+                                                           const model::Program& program,
+                                                           const kernels::cpu::Kernels& kernels,
+                                                           const CompileOptions& options,
+                                                           std::int32_t threads, const Progress& progress);
+  /// Bytes that make() will allocate beside weights and cache.
+  static std::uint64_t workBytesFor(const model::Program& program, const CompileOptions& options,
+                                    std::int32_t threads);
+
+  base::Result<void> run(const Batch& batch) override;
+  std::span<float> logits(std::int32_t index) override;
+  std::int32_t vocabularySize() const override { return program_.vocabulary; }
+  std::int32_t kvBlocks() const override { return cache_.blocks(); }
+  void copyBlock(std::uint32_t from, std::uint32_t to) override { cache_.copyBlock(from, to); }
+  MemoryUse memory() const override;
+  std::uint64_t bytesPerToken(std::int32_t position) const override;
+  std::int32_t threads() const override { return pool_->threads(); }
+  std::string description() const override;
+  void setActive(bool active) override { pool_->setActive(active); }
+
+ private:
+  /// What each token of the running batch is.
+  struct Token {
+    std::int32_t id;
+    std::int32_t position;
+    std::int32_t slice;
+  };
+  /// One share of attention: some query tokens of a slice and query heads that share a key/value head.
+  struct AttentionUnit {
+    std::int32_t slice;
+    std::int32_t head;        ///< key/value head
+    std::int32_t firstQuery;  ///< query head
+    std::int32_t queries;     ///< query heads
+    std::int32_t firstToken;  ///< in the batch
+    std::int32_t tokens;
+  };
+  /// What a worker has for itself, so that small batches need no barrier between preparing and multiplying.
+  struct Worker {
+    ActivationSpace input;
+    AlignedBuffer attention;                     ///< floats of scratch
+    std::vector<const std::byte*> keys, values;  ///< block pointers of the unit at hand
+  };
+
+  explicit CpuExecutable(model::Program program, const kernels::cpu::Kernels& kernels)
+      : program_(std::move(program)), kernels_(kernels) {}
+
+  base::Result<void> check(const Batch& batch) const;
+  void lay(const Batch& batch);
+  void layAttention(const Batch& batch);
+  void work(std::int32_t worker);
+
+  void embed(const EmbedStep& step, std::int32_t worker);
+  void normAdd(const NormAddStep& step, std::int32_t worker);
+  void project(const ProjectStep& step, std::int32_t worker, bool head);
+  void multiply(const ProjectStep& step, std::int32_t worker, ActivationSpace& space, std::int64_t first,
+                std::int64_t tokens);
+  void prepare(const ProjectStep& step, std::int64_t token, ActivationSpace& space, bool head);
+  void attend(const AttendStep& step, std::int32_t worker);
+  void prepareAttention(const AttendStep& step, std::int64_t token, std::int32_t firstHead,
+                        std::int32_t heads);
+  void attendUnit(const AttendStep& step, const AttentionUnit& unit, Worker& space);
+
+  float* row(model::Buffer buffer, std::int64_t token) {
+    return buffers_[static_cast<std::size_t>(buffer)].as<float>() + token * program_.widthOf(buffer);
+  }
+  std::pair<std::int64_t, std::int64_t> share(std::int64_t items, std::int32_t worker) const {
+    const std::int64_t threads = pool_->threads();
+    return {items * worker / threads, items * (worker + 1) / threads};
+  }
+
+  std::shared_ptr<const gguf::File> file_;
+  model::Program program_;
+  const kernels::cpu::Kernels& kernels_;
+  CompileOptions options_;
+  std::unique_ptr<ThreadPool> pool_;
+  Plan plan_;
+  KvCache cache_;
+  std::array<AlignedBuffer, model::kBuffers> buffers_;
+  ActivationSpace shared_;
+  std::vector<Worker> workers_;
+  std::vector<AlignedBuffer> cosSin_;  ///< one a rope: [batchTokens, rotary]
+  std::vector<bool> longRope_;
+  std::uint64_t workBytes_ = 0;
+
+  // The running batch.
+  const Batch* batch_ = nullptr;
+  std::vector<Token> tokens_;
+  std::vector<std::int32_t> wanted_;  ///< batch rows whose logits are asked for
+  std::vector<AttentionUnit> units_;
+  bool fusesAttention_ = false;  ///< who attends for a head has also prepared it
+  alignas(64) std::atomic<std::int32_t> nextUnit_{0};
+};
+
+}  // namespace quern::engine::runtime

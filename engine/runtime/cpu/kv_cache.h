@@ -1,0 +1,84 @@
+// The paged KV cache: for every layer, blocks of kKvBlockTokens tokens; in a block, head after head, token
+// after token.
+#pragma once
+
+#include <cstring>
+
+#include "engine/model/program.h"
+#include "engine/runtime/backend.h"
+#include "engine/runtime/cpu/aligned_buffer.h"
+#include "kernels/cpu/kernels.h"
+
+namespace quern::engine::runtime {
+
+inline kernels::cpu::KvType kernelType(KvCacheType type) {
+  switch (type) {
+    case KvCacheType::kF32:
+      return kernels::cpu::KvType::kF32;
+    case KvCacheType::kF16:
+      return kernels::cpu::KvType::kF16;
+    case KvCacheType::kQ8_0:
+      return kernels::cpu::KvType::kQ8_0;
+  }
+  return kernels::cpu::KvType::kF16;
+}
+
+class KvCache {
+ public:
+  static std::uint64_t bytesFor(const model::Program& program, KvCacheType type, std::int32_t blocks) {
+    return 2 * static_cast<std::uint64_t>(program.layers) * static_cast<std::uint64_t>(blocks) *
+           blockBytes(program, type);
+  }
+
+  static base::Result<KvCache> make(const model::Program& program, KvCacheType type, std::int32_t blocks) {
+    KvCache cache;
+    cache.type_ = kernelType(type);
+    cache.layers_ = program.layers;
+    cache.blocks_ = blocks;
+    cache.rowBytes_ = kernels::cpu::kvRowBytes(cache.type_, program.headDim);
+    cache.blockBytes_ = blockBytes(program, type);
+    QUERN_ASSIGN(cache.keys_, AlignedBuffer::allocate(bytesFor(program, type, blocks) / 2));
+    QUERN_ASSIGN(cache.values_, AlignedBuffer::allocate(bytesFor(program, type, blocks) / 2));
+    return cache;
+  }
+
+  kernels::cpu::KvType type() const { return type_; }
+  std::int32_t blocks() const { return blocks_; }
+  std::uint64_t sizeBytes() const { return keys_.size() + values_.size(); }
+  std::size_t rowBytes() const { return rowBytes_; }
+
+  /// Where the first token of a block lies; tokens follow each other, rowBytes() each.
+  std::byte* keys(std::int32_t layer, std::uint32_t block, std::int32_t head) {
+    return keys_.data() + offset(layer, block, head);
+  }
+  std::byte* values(std::int32_t layer, std::uint32_t block, std::int32_t head) {
+    return values_.data() + offset(layer, block, head);
+  }
+
+  void copyBlock(std::uint32_t from, std::uint32_t to) {
+    for (std::int32_t layer = 0; layer < layers_; ++layer) {
+      std::memcpy(keys(layer, to, 0), keys(layer, from, 0), blockBytes_);
+      std::memcpy(values(layer, to, 0), values(layer, from, 0), blockBytes_);
+    }
+  }
+
+ private:
+  static std::size_t blockBytes(const model::Program& program, KvCacheType type) {
+    return static_cast<std::size_t>(program.kvHeads) * kKvBlockTokens *
+           kernels::cpu::kvRowBytes(kernelType(type), program.headDim);
+  }
+  std::size_t offset(std::int32_t layer, std::uint32_t block, std::int32_t head) const {
+    return (static_cast<std::size_t>(layer) * static_cast<std::size_t>(blocks_) + block) * blockBytes_ +
+           static_cast<std::size_t>(head) * kKvBlockTokens * rowBytes_;
+  }
+
+  kernels::cpu::KvType type_ = kernels::cpu::KvType::kF16;
+  std::int32_t layers_ = 0;
+  std::int32_t blocks_ = 0;
+  std::size_t rowBytes_ = 0;
+  std::size_t blockBytes_ = 0;
+  AlignedBuffer keys_;
+  AlignedBuffer values_;
+};
+
+}  // namespace quern::engine::runtime

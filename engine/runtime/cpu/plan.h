@@ -1,0 +1,90 @@
+// A program compiled for the CPU: the same operations with packed matrices in place of names, fused where one
+// worker can do two of them without waiting for the others. The token loop only reads it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "engine/model/program.h"
+#include "engine/runtime/backend.h"
+#include "engine/runtime/cpu/aligned_buffer.h"
+#include "kernels/cpu/kernels.h"
+
+namespace quern::engine::runtime {
+
+class ThreadPool;
+
+struct EmbedStep {
+  kernels::DType type = kernels::DType::kF32;
+  const std::byte* rows = nullptr;  ///< in the file's mapping
+  std::size_t rowBytes = 0;
+  float scale = 1.0F;
+};
+
+/// residual += norm(in) · weight
+struct NormAddStep {
+  model::Buffer in = model::Buffer::kProjected;
+  const float* weight = nullptr;
+  float epsilon = 0;
+};
+
+struct PackedProjection {
+  kernels::cpu::PackedMatrix matrix;
+  const float* bias = nullptr;
+  model::Buffer out = model::Buffer::kResidual;
+  bool accumulate = false;
+  std::int64_t firstTile = 0;  ///< among the tiles of its step
+};
+
+/// Prepares its input (norm or activation, then int8) and multiplies. The tiles of all matrices are shared
+/// out together.
+struct ProjectStep {
+  enum class Prepare : std::uint8_t { kNone, kNorm, kSilu, kGelu };
+  Prepare prepare = Prepare::kNone;
+  model::Buffer in = model::Buffer::kNormed;  ///< kNone and kNorm; kSilu and kGelu read gate and up
+  const float* norm = nullptr;
+  float epsilon = 0;
+  std::int64_t cols = 0;
+  bool quantizes = false;
+  std::int64_t tiles = 0;
+  std::vector<PackedProjection> outputs;
+};
+
+struct AttendStep {
+  std::int32_t layer = 0;
+  std::int32_t rope = 0;
+  const float* queryNorm = nullptr;
+  const float* keyNorm = nullptr;
+  float epsilon = 0;
+  float scale = 1.0F;
+  float softcap = 0.0F;
+  std::int32_t window = 0;
+};
+
+using Step = std::variant<EmbedStep, NormAddStep, ProjectStep, AttendStep>;
+
+struct Plan {
+  std::vector<Step> body;
+  std::vector<Step> head;
+  /// All matrices one after another in the order of use, so that they share huge pages and a worker that
+  /// reads ahead at the end of one reads the next.
+  AlignedBuffer packed;
+  std::vector<std::vector<float>> vectors;  ///< owns norms and biases
+  std::uint64_t packedBytes = 0;
+  std::uint64_t embedRowBytes = 0;
+  std::int64_t widestInput = 0;  ///< floats of the widest input of a projection
+};
+
+/// Packs every matrix that the program names, on all workers of `pool`. Errors as Backend::compile().
+base::Result<Plan> compilePlan(const gguf::File& file, const model::Program& program,
+                               const kernels::cpu::Kernels& kernels, ThreadPool& pool,
+                               const Progress& progress);
+
+/// Bytes that compilePlan() will allocate for matrices, or kUnsupported for a type that no kernel reads.
+base::Result<std::uint64_t> packedBytesOf(const gguf::File& file, const model::Program& program,
+                                          const kernels::cpu::Kernels& kernels);
+
+}  // namespace quern::engine::runtime

@@ -1,0 +1,77 @@
+// The multiply-add ceiling of this machine, measured with the kernels' own bare loop.
+
+#include <algorithm>
+#include <atomic>
+#include <barrier>
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "engine/runtime/machine.h"
+#include "kernels/cpu/kernels.h"
+
+namespace quern::engine::runtime {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+/// A run long enough to hide the clock and the threads' start, short enough not to be waited for.
+constexpr double kRunSeconds = 0.06;
+/// The best of several: another process can only take speed away.
+constexpr int kRuns = 4;
+
+double measure(std::int32_t threads) {
+  const kernels::cpu::Kernels* table = kernels::cpu::selectKernels();
+  if (table == nullptr) table = &kernels::cpu::genericKernels();
+  std::int64_t iterations = 1000;
+  for (;;) {
+    const auto began = Clock::now();
+    (void)table->int8Peak(iterations);
+    const double took = seconds(Clock::now() - began);
+    if (took > kRunSeconds / 8) {
+      iterations = static_cast<std::int64_t>(static_cast<double>(iterations) * kRunSeconds / took);
+      break;
+    }
+    iterations *= 4;
+  }
+  double best = 0;
+  std::barrier together(threads);
+  std::atomic<std::int64_t> done{0};
+  Clock::time_point began;
+  const auto work = [&](bool first) {
+    for (int run = 0; run < kRuns; ++run) {
+      together.arrive_and_wait();
+      if (first) {
+        done = 0;
+        began = Clock::now();
+      }
+      together.arrive_and_wait();
+      done += table->int8Peak(iterations);
+      together.arrive_and_wait();
+      if (first) best = std::max(best, static_cast<double>(done.load()) / seconds(Clock::now() - began));
+    }
+  };
+  std::vector<std::thread> others;
+  for (std::int32_t i = 1; i < threads; ++i) others.emplace_back(work, false);
+  work(true);
+  for (std::thread& other : others) other.join();
+  return best;
+}
+
+}  // namespace
+
+double measuredInt8Peak(std::int32_t threads) {
+  static std::mutex mutex;
+  static std::map<std::int32_t, double> known;
+  if (threads <= 0) threads = describeMachine().physicalCores;
+  const std::lock_guard lock(mutex);
+  const auto found = known.find(threads);
+  if (found != known.end()) return found->second;
+  return known[threads] = measure(threads);
+}
+
+}  // namespace quern::engine::runtime

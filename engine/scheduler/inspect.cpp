@@ -1,0 +1,63 @@
+// Facts about a model file without loading it.
+
+#include <algorithm>
+#include <map>
+
+#include "engine/gguf/file.h"
+#include "engine/scheduler/engine.h"
+
+namespace quern::engine::scheduler {
+
+std::string_view finishReasonName(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kEndOfTurn:
+      return "end of turn";
+    case FinishReason::kStopString:
+      return "stop text";
+    case FinishReason::kMaxTokens:
+      return "token limit";
+    case FinishReason::kContextFull:
+      return "context full";
+    case FinishReason::kCancelled:
+      return "cancelled";
+    case FinishReason::kFailed:
+      return "failed";
+  }
+  return "unknown";
+}
+
+base::Result<ModelInfo> inspect(const gguf::File& file) {
+  ModelInfo info;
+  QUERN_ASSIGN(const auto architecture, file.optionalString("general.architecture"));
+  QUERN_ASSIGN(const auto name, file.optionalString("general.name"));
+  info.architecture = architecture.value_or("unknown");
+  info.name = name && !name->empty() ? std::string(*name) : file.path().stem().string();
+  info.fileBytes = file.sizeBytes();
+
+  const auto count = [&](const std::string& key) -> base::Result<std::int32_t> {
+    QUERN_ASSIGN(const auto value, file.optionalUnsigned(info.architecture + "." + key));
+    return static_cast<std::int32_t>(std::min<std::uint64_t>(value.value_or(0), INT32_MAX));
+  };
+  QUERN_ASSIGN(info.trainedContext, count("context_length"));
+  QUERN_ASSIGN(info.layers, count("block_count"));
+
+  std::map<kernels::DType, std::uint64_t> bytes;
+  for (const gguf::Tensor& tensor : file.tensors()) {
+    info.parameters += tensor.elements();
+    bytes[tensor.type] += tensor.data.size();
+  }
+  const auto most = std::max_element(bytes.begin(), bytes.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (most != bytes.end()) info.quantization = kernels::dtypeInfo(most->first)->name;
+
+  if (const gguf::Tensor* embedding = file.tensor("token_embd.weight")) {
+    info.vocabularySize = static_cast<std::int32_t>(std::min<std::uint64_t>(embedding->rows(), INT32_MAX));
+  } else if (const gguf::Value* tokens = file.find("tokenizer.ggml.tokens")) {
+    info.vocabularySize = static_cast<std::int32_t>(std::min<std::uint64_t>(tokens->count(), INT32_MAX));
+  }
+  QUERN_ASSIGN(const auto chat, file.optionalString("tokenizer.chat_template"));
+  info.hasChatTemplate = chat && !chat->empty();
+  return info;
+}
+
+}  // namespace quern::engine::scheduler

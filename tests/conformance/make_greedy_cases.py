@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+"""Makes tests/data/conformance/greedy_*.json: what llama.cpp answers greedily, and how sure it was of each token.
+
+12 prompts, 48 tokens each; beside every token stands the gap in nats between the two likeliest tokens, so that a test
+can ask for equality wherever the choice was not a near tie. Needs `pip install llama-cpp-python==0.3.36 numpy`:
+
+    make_greedy_cases.py MODEL.gguf OUT.json
+"""
+
+import json
+import sys
+
+import llama_cpp
+import numpy as np
+
+PROMPTS = [
+    "The capital of France is",
+    "Once upon a time, in a small village by the sea,",
+    "def fibonacci(n):\n    \"\"\"Return the n-th Fibonacci number.\"\"\"\n",
+    "Water boils at 100 degrees Celsius because",
+    "Q: What is the largest planet in the solar system?\nA:",
+    "Dear Sir or Madam,\n\nI am writing to",
+    "1, 2, 3, 5, 8, 13,",
+    "Die Hauptstadt von Deutschland ist",
+    "The three laws of thermodynamics are:\n1.",
+    "SELECT name, COUNT(*) FROM",
+    "In 1969, astronauts landed on the Moon for the first time.",
+    "<html>\n<head>\n<title>",
+]
+LENGTH = 48
+
+
+def main():
+    model = llama_cpp.Llama(sys.argv[1], n_ctx=512, n_threads=2, verbose=False, seed=1)
+    cases = []
+    for prompt in PROMPTS:
+        tokens = model.tokenize(prompt.encode(), add_bos=True, special=True)
+        model.reset()
+        model.eval(tokens)
+        answer, gaps = [], []
+        for _ in range(LENGTH):
+            logits = np.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(model.ctx, -1), (model.n_vocab(),))
+            best = np.argsort(logits)[-2:]
+            answer.append(int(best[1]))
+            gaps.append(round(float(logits[best[1]] - logits[best[0]]), 3))
+            model.eval(answer[-1:])
+        cases.append(dict(prompt=prompt, tokens=tokens, answer=answer, gaps=gaps))
+        print(repr(model.detokenize(answer).decode(errors="replace"))[:100], file=sys.stderr)
+    with open(sys.argv[2], "w") as out:
+        json.dump(cases, out, separators=(",", ":"))
+        out.write("\n")
+
+
+if __name__ == "__main__":
+    main()
