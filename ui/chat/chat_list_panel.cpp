@@ -77,7 +77,8 @@ ChatListPanel::ChatListPanel(Theme& theme, engine::store::Store& store, QWidget*
   });
   connect(view_, &QListView::customContextMenuRequested, this, [this](const QPoint& at) {
     const QModelIndex index = view_->indexAt(at);
-    openMenu(index.isValid() ? index : view_->currentIndex(), view_->viewport()->mapToGlobal(at));
+    // The menu key says where by the current row, the mouse by the row under it, or by none.
+    openMenu(index, view_->viewport()->mapToGlobal(at));
   });
   connect(model_, &ChatListModel::failed, this, &ChatListPanel::failed);
   connect(hits_, &SearchModel::failed, this, &ChatListPanel::failed);
@@ -268,10 +269,10 @@ bool ChatListPanel::eventFilter(QObject* watched, QEvent* event) {
 }
 
 void ChatListPanel::openMenu(const QModelIndex& index, const QPoint& at) {
-  if (!index.isValid()) return;
   QMenu menu(this);
   menu.setObjectName(QStringLiteral("chatListMenu"));
-  const ChatListRow::Kind kind = chatListRow(index).kind;
+  const auto kind = index.isValid() ? chatListRow(index).kind : ChatListRow::Kind::kSection;
+  if (kind == ChatListRow::Kind::kHit) return;
   if (kind == ChatListRow::Kind::kChat) {
     fillChatMenu(menu, index);
   } else if (kind == ChatListRow::Kind::kFolder) {

@@ -138,6 +138,7 @@ void ChatPage::connectConversation() {
   Conversation& conversation = services_.conversation;
   connect(&conversation, &Conversation::chatChanged, this, &ChatPage::showConversation);
   connect(&conversation, &Conversation::chatListChanged, list_, &ChatListPanel::reload);
+  connect(&conversation, &Conversation::chatListChanged, this, &ChatPage::showTitle);
   connect(&conversation, &Conversation::generatingChanged, this, [this] {
     composer_->setMode(services_.conversation.isGenerating() ? Composer::Mode::kStop : Composer::Mode::kSend);
     showCentre();
@@ -342,11 +343,20 @@ void ChatPage::showConversation() {
   const auto chat = services_.conversation.chat();
   topBar_->setChatOpen(chat.has_value());
   list_->setCurrent(chat);
+  showTitle();
   showParameters();
   composer_->setContext(services_.conversation.contextUsed(), services_.conversation.contextLimit());
   if (restored_) services_.settings.setLastChat(chat);
   if (findBar_->isVisible()) findBar_->close();
   showCentre();
+}
+
+void ChatPage::showTitle() {
+  const auto id = services_.conversation.chat();
+  const auto chat =
+      id ? services_.store.chat(*id) : engine::base::Result<std::optional<engine::store::Chat>>({});
+  const QString title = chat && *chat ? QString::fromStdString((*chat)->title).simplified() : QString();
+  window()->setWindowTitle(title.isEmpty() ? tr("Quern") : tr("%1 – Quern").arg(title.left(80)));
 }
 
 void ChatPage::showModelState() {

@@ -94,6 +94,7 @@ class ChatPage : public Surface {
   void showModelState();
   void showConversation();
   void showCentre();
+  void showTitle();
   void startEdit(engine::store::Id message);
   void deleteChat(engine::store::Id chat);
   void exportChat(bool asJson);

@@ -6,6 +6,7 @@
 #include <QPainter>
 #include <QPalette>
 #include <QPixmapCache>
+#include <QStyle>
 #include <QStyleFactory>
 #include <QSvgRenderer>
 #include <algorithm>

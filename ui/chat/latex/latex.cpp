@@ -150,7 +150,7 @@ class Translator {
     }
     if (name == u"binom") {
       const QString top = argument(depth);
-      return u"C(" + top + u", " + argument(depth) + u')';
+      return QStringLiteral("C(%1, %2)").arg(top, argument(depth));
     }
     if (name == u"sqrt") {
       QString degree;

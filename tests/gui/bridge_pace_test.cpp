@@ -1,0 +1,158 @@
+// How long the bridge alone holds the UI thread: the share of it in the window's figure (longest stall ≤ 32
+// ms, p99 ≤ 16 ms while ≥ 100 tok/s stream into a chat of 2,000 messages).
+#include <QTimer>
+#include <algorithm>
+
+#include "tests/gui/bridge_fixture.h"
+#include "ui/bridge/mailbox.h"
+
+namespace quern::test {
+namespace {
+
+using engine::store::Chat;
+using engine::store::Id;
+using engine::store::Message;
+using engine::store::Role;
+
+Id longChat(engine::store::Store& store, int messages) {
+  std::vector<Message> tree;
+  for (int i = 0; i < messages; ++i) {
+    Message message;
+    message.id = i + 1;
+    if (i > 0) message.parent = i;
+    message.role = i % 2 == 0 ? Role::kUser : Role::kAssistant;
+    for (int word = 0; word < 100; ++word) message.content += "some words ";
+    message.statsJson = i % 2 == 0 ? "" : R"({"promptTokens": 10, "completionTokens": 5, "model": "other"})";
+    tree.push_back(std::move(message));
+  }
+  Chat chat;
+  chat.title = "long";
+  return store.importChat(chat, tree).value_or(0);
+}
+
+class BridgePace : public BridgeTest {};
+
+TEST_F(BridgePace, ALongChatOpensAtOnceAndStreamsWithoutStalls) {
+  context_ = 100'000'000;
+  answerer_ = [](const auto&) {
+    Script script;
+    script.pieces = {"token "};
+    script.endless = true;
+    script.each = std::chrono::milliseconds(4);  // 250 tok/s
+    return script;
+  };
+  const Id chat = longChat(*store_, 2000);
+  start();
+  QElapsedTimer time;
+  time.start();
+  conversation_->open(chat);
+  std::printf("open: %.1f ms\n", static_cast<double>(time.nsecsElapsed()) / 1e6);
+  EXPECT_LT(time.elapsed(), 300);
+  ASSERT_EQ(rows().rowCount(), 2000);
+
+  time.restart();
+  conversation_->send(QStringLiteral("Go"));
+  std::printf("send: %.1f ms\n", static_cast<double>(time.nsecsElapsed()) / 1e6);
+  ASSERT_TRUE(waitForText("token"));
+
+  // A timer that wants to fire every millisecond shows how long everything else takes.
+  std::vector<double> gaps;
+  int batches = 0;
+  QObject::connect(&rows(), &ui::TranscriptModel::textAppended, &rows(), [&] { ++batches; });
+  QElapsedTimer gap;
+  QTimer beat;
+  QObject::connect(&beat, &QTimer::timeout, &beat, [&] {
+    gaps.push_back(static_cast<double>(gap.nsecsElapsed()) / 1e6);
+    gap.start();
+  });
+  gap.start();
+  beat.start(1);
+  time.restart();
+  const qsizetype before = last().content.size();
+  QEventLoop loop;
+  QTimer::singleShot(3000, &loop, &QEventLoop::quit);
+  loop.exec();
+  beat.stop();
+  const double seconds = static_cast<double>(time.elapsed()) / 1000;
+  const double tokensPerSecond = static_cast<double>(last().content.size() - before) / 6 / seconds;
+  std::sort(gaps.begin(), gaps.end());
+  const double p99 = gaps[gaps.size() * 99 / 100];
+  std::printf(
+      "%.0f tok/s in %.0f batches a second; stalls: p99 %.2f ms, longest %.2f ms; sink at most %lld us\n",
+      tokensPerSecond, batches / seconds, p99, gaps.back(),
+      static_cast<long long>(engine_->longestSink().count()));
+  EXPECT_GE(tokensPerSecond, 100);
+  EXPECT_LE(p99, 16);
+  EXPECT_LE(gaps.back(), 32);
+  EXPECT_LE(batches / seconds, 63);
+  EXPECT_GE(batches / seconds, 10);
+
+  time.restart();
+  conversation_->stop();
+  std::printf("stop: %.1f ms\n", static_cast<double>(time.nsecsElapsed()) / 1e6);
+  time.restart();
+  ASSERT_TRUE(conversation_->branchToNewChat(last().id));
+  std::printf("branch of 2,002 messages: %.1f ms\n", static_cast<double>(time.nsecsElapsed()) / 1e6);
+}
+
+TEST(MailRoom, HandsOverManyEventsInFewSignals) {
+  ui::MailRoom room;
+  const auto box = room.open();
+  int signals = 0;
+  std::string text;
+  bool finished = false;
+  QObject::connect(&room, &ui::MailRoom::deliver, &room, [&] {
+    if (auto mail = box->take()) {
+      room.arrived();
+      ++signals;
+      text += mail->text;
+      finished = mail->finished;
+    }
+  });
+  std::thread engine([&] {
+    scheduler::Event event;
+    event.kind = scheduler::Event::Kind::kTokens;
+    for (int i = 0; i < 20'000; ++i) {
+      event.text = "x";
+      box->onEvent(event);
+      if (i % 1000 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    event.kind = scheduler::Event::Kind::kFinished;
+    event.text.clear();
+    box->onEvent(event);
+  });
+  EXPECT_TRUE(spinUntil([&] { return finished; }));
+  engine.join();
+  EXPECT_EQ(text.size(), 20'000U);
+  EXPECT_LE(signals, 40);
+}
+
+TEST(MailRoom, ALetterAfterALongSilenceArrives) {
+  ui::MailRoom room;
+  const auto box = room.open();
+  int letters = 0;
+  QObject::connect(&room, &ui::MailRoom::deliver, &room, [&] {
+    if (box->take()) {
+      room.arrived();
+      ++letters;
+    }
+  });
+  for (int i = 1; i <= 20; ++i) {
+    std::thread([&] { box->onEvent({}); }).join();
+    ASSERT_TRUE(spinUntil([&] { return letters == i; }, 1000)) << i;
+    spinUntil([] { return false; }, i % 3 == 0 ? 80 : 0);
+  }
+}
+
+TEST(MailRoom, EventsAfterTheWindowIsGoneAreHarmless) {
+  std::shared_ptr<ui::Mailbox> box;
+  {
+    ui::MailRoom room;
+    box = room.open();
+  }
+  box->onEvent({});
+  EXPECT_TRUE(box->take());
+}
+
+}  // namespace
+}  // namespace quern::test
