@@ -13,7 +13,8 @@
 namespace quern::ui {
 
 TranscriptView::Private::Private(TranscriptView& view, Theme& theme) : view_(view), theme_(theme) {
-  jump_ = new Button(theme, Button::Kind::kSecondary, TranscriptView::tr("Jump to latest"), QStringLiteral("down"), view.viewport());
+  jump_ = new Button(theme, Button::Kind::kSecondary, TranscriptView::tr("Jump to latest"),
+                     QStringLiteral("down"), view.viewport());
   jump_->setObjectName(QStringLiteral("jumpToLatest"));
   jump_->setFocusPolicy(Qt::TabFocus);
   jump_->hide();
@@ -61,9 +62,10 @@ void TranscriptView::setModel(TranscriptModel* model) {
       d_->ensureVisibleLaidOut();
       viewport()->update();
     });
-    connect(model, &QAbstractItemModel::dataChanged, this, [this](const QModelIndex& from, const QModelIndex& to) {
-      for (int row = from.row(); row <= to.row(); ++row) d_->rowChanged(row);
-    });
+    connect(model, &QAbstractItemModel::dataChanged, this,
+            [this](const QModelIndex& from, const QModelIndex& to) {
+              for (int row = from.row(); row <= to.row(); ++row) d_->rowChanged(row);
+            });
     connect(model, &TranscriptModel::textAppended, this, [this] { d_->lastRowGrew(); });
   }
   d_->reset();
@@ -100,7 +102,8 @@ int TranscriptView::find(const QString& words) {
 void TranscriptView::findNext(bool forward) {
   const int count = static_cast<int>(d_->matches_.size());
   if (count == 0) return;
-  d_->currentMatch_ = d_->currentMatch_ < 0 ? (forward ? 0 : count - 1) : (d_->currentMatch_ + (forward ? 1 : count - 1)) % count;
+  d_->currentMatch_ = d_->currentMatch_ < 0 ? (forward ? 0 : count - 1)
+                                            : (d_->currentMatch_ + (forward ? 1 : count - 1)) % count;
   const int row = d_->matches_[static_cast<std::size_t>(d_->currentMatch_)].row;
   for (int i = 0; i < 2; ++i) d_->setOffset(d_->rowTop(row) - viewport()->height() / 4.0);
 }
@@ -113,8 +116,9 @@ void TranscriptView::paintEvent(QPaintEvent* event) {
 void TranscriptView::resizeEvent(QResizeEvent* event) {
   QAbstractScrollArea::resizeEvent(event);
   const QSize size = d_->jump_->sizeHint();
-  d_->jump_->setGeometry((viewport()->width() - size.width()) / 2, viewport()->height() - size.height() - d_->theme_.scaled(12),
-                         size.width(), size.height());
+  d_->jump_->setGeometry((viewport()->width() - size.width()) / 2,
+                         viewport()->height() - size.height() - d_->theme_.scaled(12), size.width(),
+                         size.height());
   if (d_->model_ == nullptr) return;
   if (event->size().width() != event->oldSize().width()) {
     d_->layOutAll();

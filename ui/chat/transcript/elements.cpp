@@ -75,15 +75,17 @@ class Builder {
   }
 
   void text(const Block& block, Element& element) {
-    TextBox::Style style = block.kind == Block::Kind::kHeading ? headingStyle(block.level) : TextBox::Style{style_};
+    TextBox::Style style =
+        block.kind == Block::Kind::kHeading ? headingStyle(block.level) : TextBox::Style{style_};
     if (block.quote > 0) style.color = Color::kText2;
     const qreal left = left_ + (block.kind == Block::Kind::kMath ? theme_.scaled(16) : 0);
     auto box = std::make_unique<TextBox>(theme_, block.spans, style);
     box->layOut(std::max<qreal>(40, width_ - left));
     const qreal height = std::max<qreal>(box->height(), theme_.lineHeight(style_));
     if (!block.marker.isEmpty()) {
-      auto marker = std::make_unique<TextBox>(theme_, std::vector<Span>{{block.marker, false, false, false, false, false, {}}},
-                                              TextBox::Style{style_, Color::kText2});
+      auto marker = std::make_unique<TextBox>(
+          theme_, std::vector<Span>{{block.marker, false, false, false, false, false, {}}},
+          TextBox::Style{style_, Color::kText2});
       marker->layOut(theme_.scaled(kIndent) * 2);
       const qreal x = left_ - theme_.scaled(6) - marker->naturalWidth();
       place(element, std::move(marker), {x, y_});
@@ -99,7 +101,8 @@ class Builder {
     const qreal top = y_ + theme_.scaled(kCodeHeader + kCodePadding);
     const qreal x = left_ + theme_.scaled(kCodePadding);
     std::size_t reused = 0;
-    Element* old = previous_ != nullptr && index < previous_->elements.size() ? &previous_->elements[index] : nullptr;
+    Element* old =
+        previous_ != nullptr && index < previous_->elements.size() ? &previous_->elements[index] : nullptr;
     const QStringList lines = block.code.split(u'\n');
     HighlightState state;
     if (old != nullptr && old->kind == Element::Kind::kCode && old->language == block.language &&
@@ -128,17 +131,21 @@ class Builder {
         }
         text += lines[i];
       }
-      auto box = std::make_unique<TextBox>(theme_, text, std::move(formats),
-                                           TextBox::Style{TextStyle::kMonoReading, Color::kText, false, false});
+      auto box =
+          std::make_unique<TextBox>(theme_, text, std::move(formats),
+                                    TextBox::Style{TextStyle::kMonoReading, Color::kText, false, false});
       box->layOut(1);
       element.widest = std::max(element.widest, box->naturalWidth());
       place(element, std::move(box), {x, top + lineTop(first)});
     }
-    const qreal height = lineTop(static_cast<int>(lines.size())) + theme_.scaled(kCodeHeader + 2 * kCodePadding);
+    const qreal height =
+        lineTop(static_cast<int>(lines.size())) + theme_.scaled(kCodeHeader + 2 * kCodePadding);
     element.rect = {left_, y_, width_ - left_, height};
   }
 
-  qreal lineTop(int line) const { return static_cast<qreal>(line) * theme_.lineHeight(TextStyle::kMonoReading); }
+  qreal lineTop(int line) const {
+    return static_cast<qreal>(line) * theme_.lineHeight(TextStyle::kMonoReading);
+  }
 
   void table(const Block& block, Element& element) {
     element.kind = Element::Kind::kTable;
@@ -151,7 +158,8 @@ class Builder {
       boxes.emplace_back();
       for (std::size_t c = 0; c < columns; ++c) {
         const Cell cell = c < block.rows[r].size() ? block.rows[r][c] : Cell();
-        auto box = std::make_unique<TextBox>(theme_, cell, TextBox::Style{style_, r == 0 ? Color::kText2 : Color::kText, r == 0});
+        auto box = std::make_unique<TextBox>(
+            theme_, cell, TextBox::Style{style_, r == 0 ? Color::kText2 : Color::kText, r == 0});
         box->layOut(1e5);
         widths[c] = std::max(widths[c], box->naturalWidth() + 1);
         boxes.back().push_back(std::move(box));
@@ -170,7 +178,8 @@ class Builder {
         const qreal spare = std::max<qreal>(0, widths[c] - box.naturalWidth());
         const qreal shift = align == Qt::AlignRight ? spare : align == Qt::AlignHCenter ? spare / 2 : 0;
         height = std::max(height, box.height());
-        place(element, std::move(boxes[r][c]), {x + theme_.scaled(kCellPadding) + shift, y + theme_.scaled(4)});
+        place(element, std::move(boxes[r][c]),
+              {x + theme_.scaled(kCellPadding) + shift, y + theme_.scaled(4)});
         x += widths[c] + theme_.scaled(2 * kCellPadding);
       }
       y += height + theme_.scaled(8);
@@ -201,7 +210,8 @@ class Builder {
 
 }  // namespace
 
-LaidOutChunk layOutChunk(const Theme& theme, const QString& source, qreal width, TextStyle style, LaidOutChunk* previous) {
+LaidOutChunk layOutChunk(const Theme& theme, const QString& source, qreal width, TextStyle style,
+                         LaidOutChunk* previous) {
   if (previous != nullptr && previous->width != width) previous = nullptr;
   return Builder(theme, width, style, previous).build(source);
 }
@@ -216,11 +226,14 @@ QRectF codeArea(const Theme& theme, const Element& element) {
   return element.rect.adjusted(1, theme.scaled(kCodeHeader), -1, -1);
 }
 
-void drawElementFrame(QPainter& painter, const Theme& theme, const Element& element, QPointF origin, bool copied) {
+void drawElementFrame(QPainter& painter, const Theme& theme, const Element& element, QPointF origin,
+                      bool copied) {
   const QRectF rect = element.rect.translated(origin);
   for (int depth = 0; depth < element.quote; ++depth) {
     const qreal x = origin.x() + theme.scaled(depth * kQuoteIndent);
-    painter.fillRect(QRectF(x, rect.top() - theme.scaled(4), theme.scaled(3), rect.height() + theme.scaled(8)), theme.color(Color::kLine2));
+    painter.fillRect(
+        QRectF(x, rect.top() - theme.scaled(4), theme.scaled(3), rect.height() + theme.scaled(8)),
+        theme.color(Color::kLine2));
   }
   switch (element.kind) {
     case Element::Kind::kRule:
@@ -251,18 +264,22 @@ void drawElementFrame(QPainter& painter, const Theme& theme, const Element& elem
   painter.fillRect(QRectF(header.left(), header.bottom(), header.width(), 1), theme.color(Color::kLine2));
   painter.setFont(theme.font(TextStyle::kSmall));
   painter.setPen(theme.color(Color::kText2));
-  const QString title = element.language.isEmpty() ? QCoreApplication::translate("TranscriptView", "Code") : languageTitle(element.language);
-  painter.drawText(header.adjusted(theme.scaled(kCodePadding), 0, -theme.scaled(100), 0), Qt::AlignVCenter | Qt::AlignLeft,
-                   painter.fontMetrics().elidedText(title, Qt::ElideRight, static_cast<int>(header.width()) - theme.scaled(120)));
+  const QString title = element.language.isEmpty() ? QCoreApplication::translate("TranscriptView", "Code")
+                                                   : languageTitle(element.language);
+  painter.drawText(header.adjusted(theme.scaled(kCodePadding), 0, -theme.scaled(100), 0),
+                   Qt::AlignVCenter | Qt::AlignLeft,
+                   painter.fontMetrics().elidedText(title, Qt::ElideRight,
+                                                    static_cast<int>(header.width()) - theme.scaled(120)));
   const QRectF button = copyButtonRect(theme, element).translated(origin);
-  const QString label = copied ? QCoreApplication::translate("TranscriptView", "Copied") : QCoreApplication::translate("TranscriptView", "Copy");
+  const QString label = copied ? QCoreApplication::translate("TranscriptView", "Copied")
+                               : QCoreApplication::translate("TranscriptView", "Copy");
   const int icon = theme.scaled(16);
   const int textWidth = painter.fontMetrics().horizontalAdvance(label);
   const qreal left = button.right() - theme.scaled(8) - textWidth;
   painter.drawText(QRectF(left, button.top(), textWidth + 2, button.height()), Qt::AlignVCenter, label);
   painter.drawPixmap(QPointF(left - icon - theme.scaled(6), button.center().y() - icon / 2.0),
-                     theme.pixmap(copied ? QStringLiteral("check") : QStringLiteral("copy"), Color::kText2, icon,
-                                  painter.device()->devicePixelRatioF()));
+                     theme.pixmap(copied ? QStringLiteral("check") : QStringLiteral("copy"), Color::kText2,
+                                  icon, painter.device()->devicePixelRatioF()));
 }
 
 }  // namespace quern::ui

@@ -33,7 +33,8 @@ struct Element {
   std::vector<qreal> rowTops;
 };
 
-/// Blocks that came from one chunk of Markdown; laid out again only when the chunk's text or the width changes.
+/// Blocks that came from one chunk of Markdown; laid out again only when the chunk's text or the width
+/// changes.
 struct LaidOutChunk {
   QString source;
   qreal width = -1;
@@ -42,10 +43,13 @@ struct LaidOutChunk {
 };
 
 /// Lays out a chunk. `previous`: what stood in its place, whose code is taken over where it begins the same.
-LaidOutChunk layOutChunk(const Theme& theme, const QString& source, qreal width, TextStyle style, LaidOutChunk* previous);
+LaidOutChunk layOutChunk(const Theme& theme, const QString& source, qreal width, TextStyle style,
+                         LaidOutChunk* previous);
 
-/// Draws everything of an element but its text's marks: frames, rules, quote bars. `origin`: the chunk's top left.
-void drawElementFrame(QPainter& painter, const Theme& theme, const Element& element, QPointF origin, bool copied);
+/// Draws everything of an element but its text's marks: frames, rules, quote bars. `origin`: the chunk's top
+/// left.
+void drawElementFrame(QPainter& painter, const Theme& theme, const Element& element, QPointF origin,
+                      bool copied);
 /// Where the Copy button of a code element is, relative to the chunk.
 QRectF copyButtonRect(const Theme& theme, const Element& element);
 /// The part of a code element in which lines are seen, relative to the chunk.

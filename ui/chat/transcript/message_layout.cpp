@@ -44,7 +44,8 @@ void MessageLayout::layOutQuestion(const TranscriptItem& item, const View& view)
     plainText_ = item.content;
     QString shown = item.content;
     shown.replace(u'\n', QChar::LineSeparator);
-    plain_ = std::make_unique<TextBox>(theme_, std::vector<Span>{{shown, false, false, false, false, false, {}}}, TextBox::Style{});
+    plain_ = std::make_unique<TextBox>(
+        theme_, std::vector<Span>{{shown, false, false, false, false, false, {}}}, TextBox::Style{});
     ++chunksLaidOut_;
   }
   plain_->layOut(widest);
@@ -108,8 +109,11 @@ void MessageLayout::layOutAnswer(const TranscriptItem& item, const View& view) {
     section.thought = parts[i].thought;
     if (section.thought) {
       const bool thinking = parts[i].open && streaming_;
-      const QString label = thinking ? tr("Thinking …") : parts[i].open ? tr("Unfinished thought") : tr("Thought");
-      const qreal chipWidth = QFontMetricsF(theme_.font(TextStyle::kBody)).horizontalAdvance(label) + theme_.scaled(64);
+      const QString label = thinking        ? tr("Thinking …")
+                            : parts[i].open ? tr("Unfinished thought")
+                                            : tr("Thought");
+      const qreal chipWidth =
+          QFontMetricsF(theme_.font(TextStyle::kBody)).horizontalAdvance(label) + theme_.scaled(64);
       Target toggle;
       toggle.kind = Target::Kind::kThought;
       toggle.rect = {left, y, chipWidth, static_cast<qreal>(theme_.scaled(28))};
@@ -122,7 +126,8 @@ void MessageLayout::layOutAnswer(const TranscriptItem& item, const View& view) {
     section.hidden = section.thought && !view.thoughtOpen;
     if (section.hidden) continue;
     const qreal inset = section.thought ? theme_.scaled(16) : 0;
-    layOutSection(section, parts[i].text, width - inset, section.thought ? TextStyle::kBody : TextStyle::kReading);
+    layOutSection(section, parts[i].text, width - inset,
+                  section.thought ? TextStyle::kBody : TextStyle::kReading);
     section.at = {left + inset, y};
     y += section.height + theme_.scaled(8);
     for (std::size_t c = 0; c < section.chunks.size(); ++c) {
@@ -141,14 +146,18 @@ void MessageLayout::layOutAnswer(const TranscriptItem& item, const View& view) {
   }
   if (streaming_ && parts.empty()) y += theme_.lineHeight(TextStyle::kReading);
 
-  error_ = item.state == MessageState::kFailed ? (item.error.isEmpty() ? tr("The answer failed.") : item.error) : QString();
+  error_ = item.state == MessageState::kFailed
+               ? (item.error.isEmpty() ? tr("The answer failed.") : item.error)
+               : QString();
   details_.clear();
   if (interrupted_) error_ = tr("Interrupted: Quern ended while this was being written.");
   if (!error_.isEmpty()) {
     const QFontMetricsF metrics(theme_.font(TextStyle::kBody));
     const qreal textWidth = width - theme_.scaled(28);
-    const qreal textHeight = metrics.boundingRect(QRectF(0, 0, textWidth, 1e5), Qt::TextWordWrap, error_).height();
-    errorRect_ = {left, y + theme_.scaled(4), width, std::max<qreal>(textHeight, theme_.lineHeight(TextStyle::kBody))};
+    const qreal textHeight =
+        metrics.boundingRect(QRectF(0, 0, textWidth, 1e5), Qt::TextWordWrap, error_).height();
+    errorRect_ = {left, y + theme_.scaled(4), width,
+                  std::max<qreal>(textHeight, theme_.lineHeight(TextStyle::kBody))};
     y = errorRect_.bottom() + theme_.scaled(8);
     qreal x = left;
     const auto button = [&](Target::Kind kind, const QString& icon, const QString& text) {
@@ -167,14 +176,17 @@ void MessageLayout::layOutAnswer(const TranscriptItem& item, const View& view) {
     } else {
       button(Target::Kind::kRetry, QStringLiteral("refresh"), tr("Retry"));
       if (!item.errorDetails.isEmpty()) {
-        button(Target::Kind::kDetails, view.detailsOpen ? QStringLiteral("down") : QStringLiteral("right"), tr("Details"));
+        button(Target::Kind::kDetails, view.detailsOpen ? QStringLiteral("down") : QStringLiteral("right"),
+               tr("Details"));
       }
     }
     y += theme_.scaled(28 + 8);
     if (view.detailsOpen && !item.errorDetails.isEmpty() && !interrupted_) {
       details_ = item.errorDetails;
       const QFontMetricsF mono(theme_.font(TextStyle::kMonoSmall));
-      const qreal detailsHeight = mono.boundingRect(QRectF(0, 0, width - theme_.scaled(24), 1e5), Qt::TextWrapAnywhere, details_).height();
+      const qreal detailsHeight =
+          mono.boundingRect(QRectF(0, 0, width - theme_.scaled(24), 1e5), Qt::TextWrapAnywhere, details_)
+              .height();
       detailsRect_ = {left, y, width, detailsHeight + theme_.scaled(16)};
       y = detailsRect_.bottom() + theme_.scaled(8);
     }
@@ -206,20 +218,37 @@ void MessageLayout::addActions(const TranscriptItem& item, qreal left, qreal rig
   const QFontMetricsF metrics(theme_.font(TextStyle::kBody));
   const bool hasVersions = item.siblings > 1;
   const QString version = QStringLiteral("%1/%2").arg(item.sibling + 1).arg(item.siblings);
-  const qreal versionWidth = hasVersions ? 2 * size + metrics.horizontalAdvance(version) + theme_.scaled(8) : 0;
-  qreal x = question_ ? right - versionWidth - size * static_cast<qreal>(actions.size()) : left - theme_.scaled(6);
+  const qreal versionWidth =
+      hasVersions ? 2 * size + metrics.horizontalAdvance(version) + theme_.scaled(8) : 0;
+  qreal x =
+      question_ ? right - versionWidth - size * static_cast<qreal>(actions.size()) : left - theme_.scaled(6);
   if (hasVersions) {
-    Target previous{Target::Kind::kPrevious, {x, top, size, size}, QStringLiteral("left"), {}, tr("Previous version (Alt+Left)"), false, 0, 0};
+    Target previous{Target::Kind::kPrevious,
+                    {x, top, size, size},
+                    QStringLiteral("left"),
+                    {},
+                    tr("Previous version (Alt+Left)"),
+                    false,
+                    0,
+                    0};
     targets_.push_back(previous);
     const qreal textWidth = versionWidth - 2 * size;
     // The label hangs on the next arrow: it is drawn to its left.
-    Target next{Target::Kind::kNext, {x + size + textWidth, top, size, size}, QStringLiteral("right"), {}, tr("Next version (Alt+Right)"), false, 0, 0};
+    Target next{Target::Kind::kNext,
+                {x + size + textWidth, top, size, size},
+                QStringLiteral("right"),
+                {},
+                tr("Next version (Alt+Right)"),
+                false,
+                0,
+                0};
     next.text = version;
     targets_.push_back(next);
     x += versionWidth;
   }
   for (const Action& action : actions) {
-    targets_.push_back({action.kind, {x, top, size, size}, QLatin1String(action.icon), {}, action.name, true, 0, 0});
+    targets_.push_back(
+        {action.kind, {x, top, size, size}, QLatin1String(action.icon), {}, action.name, true, 0, 0});
     x += size;
   }
 }
@@ -235,7 +264,8 @@ void MessageLayout::collectBoxes() {
     for (std::size_t c = 0; c < section.chunks.size(); ++c) {
       for (const Element& element : section.chunks[c].elements) {
         for (const PlacedBox& placed : element.boxes) {
-          boxes_.push_back({placed.box.get(), section.at + QPointF(0, section.tops[c]) + placed.at, &element});
+          boxes_.push_back(
+              {placed.box.get(), section.at + QPointF(0, section.tops[c]) + placed.at, &element});
         }
       }
     }
@@ -252,7 +282,8 @@ int MessageLayout::targetAt(QPointF point) const {
 const MessageLayout::BoxRef* MessageLayout::boxAt(QPointF point) const {
   for (const BoxRef& ref : boxes_) {
     QPointF inside = point - ref.at;
-    if (ref.element != nullptr && ref.element->kind == Element::Kind::kCode) inside.rx() += ref.element->scrollX;
+    if (ref.element != nullptr && ref.element->kind == Element::Kind::kCode)
+      inside.rx() += ref.element->scrollX;
     if (ref.box->containsText(inside)) return &ref;
   }
   return nullptr;
@@ -271,8 +302,10 @@ std::pair<int, int> MessageLayout::positionAt(QPointF point) const {
   for (std::size_t i = 0; i < boxes_.size(); ++i) {
     const BoxRef& ref = boxes_[i];
     const QRectF rect(ref.at, QSizeF(std::max<qreal>(1, ref.box->naturalWidth()), ref.box->height()));
-    const qreal dy = point.y() < rect.top() ? rect.top() - point.y() : std::max<qreal>(0, point.y() - rect.bottom());
-    const qreal dx = point.x() < rect.left() ? rect.left() - point.x() : std::max<qreal>(0, point.x() - rect.right());
+    const qreal dy =
+        point.y() < rect.top() ? rect.top() - point.y() : std::max<qreal>(0, point.y() - rect.bottom());
+    const qreal dx =
+        point.x() < rect.left() ? rect.left() - point.x() : std::max<qreal>(0, point.x() - rect.right());
     const qreal distance = dy * 1000 + dx;
     if (distance < nearest) {
       nearest = distance;
@@ -282,7 +315,8 @@ std::pair<int, int> MessageLayout::positionAt(QPointF point) const {
   if (best < 0) return {0, 0};
   const BoxRef& ref = boxes_[static_cast<std::size_t>(best)];
   QPointF inside = point - ref.at;
-  if (ref.element != nullptr && ref.element->kind == Element::Kind::kCode) inside.rx() += ref.element->scrollX;
+  if (ref.element != nullptr && ref.element->kind == Element::Kind::kCode)
+    inside.rx() += ref.element->scrollX;
   return {best, ref.box->positionAt(inside)};
 }
 

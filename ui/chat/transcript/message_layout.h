@@ -1,5 +1,5 @@
-// One message as it is drawn: bubble or answer, thoughts, footer, and what can be clicked. Kept only for rows near the
-// viewport.
+// One message as it is drawn: bubble or answer, thoughts, footer, and what can be clicked. Kept only for rows
+// near the viewport.
 #pragma once
 
 #include <QRectF>
@@ -15,16 +15,26 @@ namespace quern::ui {
 /// Something that can be clicked in a message.
 struct Target {
   enum class Kind {
-    kCopy, kEdit, kRegenerate, kBranch, kContinue, kDelete, kPrevious, kNext,
-    kCopyCode, kThought, kDetails, kRetry,
+    kCopy,
+    kEdit,
+    kRegenerate,
+    kBranch,
+    kContinue,
+    kDelete,
+    kPrevious,
+    kNext,
+    kCopyCode,
+    kThought,
+    kDetails,
+    kRetry,
   };
   Kind kind = Kind::kCopy;
-  QRectF rect;        ///< relative to the row
-  QString icon;       ///< empty: text only
-  QString text;       ///< empty: icon only
-  QString name;       ///< tooltip and accessible name
+  QRectF rect;           ///< relative to the row
+  QString icon;          ///< empty: text only
+  QString text;          ///< empty: icon only
+  QString name;          ///< tooltip and accessible name
   bool onHover = false;  ///< drawn only while the row is hovered or focused
-  int chunk = 0;      ///< kCopyCode
+  int chunk = 0;         ///< kCopyCode
   int element = 0;
 };
 
@@ -43,7 +53,8 @@ class MessageLayout {
   qreal height() const { return height_; }
 
   void draw(QPainter& painter, QPointF origin, bool active, int focusedTarget,
-            const std::function<std::vector<Mark>(int box)>& marks, const std::function<bool(int, int)>& copied) const;
+            const std::function<std::vector<Mark>(int box)>& marks,
+            const std::function<bool(int, int)>& copied) const;
 
   const std::vector<Target>& targets() const { return targets_; }
   int targetAt(QPointF point) const;  ///< −1: none

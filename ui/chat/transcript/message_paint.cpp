@@ -28,7 +28,8 @@ void drawTarget(QPainter& painter, const Theme& theme, const Target& target, QPo
   const qreal y = rect.center().y() - icon / 2.0;
   if (target.kind == Target::Kind::kCopyCode) return;  // drawn with the block's frame
   if (framed) {
-    painter.drawPixmap(QPointF(rect.left() + theme.scaled(8), y), theme.pixmap(target.icon, Color::kText2, icon, ratio));
+    painter.drawPixmap(QPointF(rect.left() + theme.scaled(8), y),
+                       theme.pixmap(target.icon, Color::kText2, icon, ratio));
     qreal x = rect.left() + theme.scaled(8) + icon + theme.scaled(6);
     if (target.kind == Target::Kind::kThought) {
       painter.drawPixmap(QPointF(x, y), theme.pixmap(QStringLiteral("thought"), Color::kText2, icon, ratio));
@@ -39,7 +40,8 @@ void drawTarget(QPainter& painter, const Theme& theme, const Target& target, QPo
     painter.drawText(QRectF(x, rect.top(), rect.right() - x, rect.height()), Qt::AlignVCenter, target.text);
     return;
   }
-  painter.drawPixmap(QPointF(rect.center().x() - icon / 2.0, y), theme.pixmap(target.icon, Color::kText2, icon, ratio));
+  painter.drawPixmap(QPointF(rect.center().x() - icon / 2.0, y),
+                     theme.pixmap(target.icon, Color::kText2, icon, ratio));
   if (target.kind == Target::Kind::kNext) {
     painter.setFont(theme.font(TextStyle::kMonoSmall));
     painter.setPen(theme.color(Color::kText2));
@@ -71,18 +73,22 @@ void MessageLayout::draw(QPainter& painter, QPointF origin, bool active, int foc
       painter.setFont(theme_.font(TextStyle::kSmall));
       painter.setPen(theme_.color(Color::kText2));
       const QRectF text = rect.adjusted(theme_.scaled(26), 0, -theme_.scaled(8), 0);
-      painter.drawText(text, Qt::AlignVCenter, painter.fontMetrics().elidedText(name, Qt::ElideMiddle, static_cast<int>(text.width())));
+      painter.drawText(
+          text, Qt::AlignVCenter,
+          painter.fontMetrics().elidedText(name, Qt::ElideMiddle, static_cast<int>(text.width())));
     }
     plain_->draw(painter, origin + plainAt_, marks(0));
   } else {
     const int logo = theme_.scaled(22);
-    painter.drawPixmap(origin + QPointF(0, theme_.scaled(2)), theme_.pixmap(QStringLiteral("logo"), Color::kAccent, logo, ratio));
+    painter.drawPixmap(origin + QPointF(0, theme_.scaled(2)),
+                       theme_.pixmap(QStringLiteral("logo"), Color::kAccent, logo, ratio));
     int box = 0;
     for (std::size_t s = 0; s < sections_.size(); ++s) {
       const Section& section = sections_[s];
       if (section.hidden) continue;
       if (section.thought) {
-        painter.fillRect(QRectF(origin + section.at - QPointF(theme_.scaled(12), 0), QSizeF(theme_.scaled(2), section.height)),
+        painter.fillRect(QRectF(origin + section.at - QPointF(theme_.scaled(12), 0),
+                                QSizeF(theme_.scaled(2), section.height)),
                          theme_.color(Color::kLine2));
       }
       for (std::size_t c = 0; c < section.chunks.size(); ++c) {
@@ -91,9 +97,11 @@ void MessageLayout::draw(QPainter& painter, QPointF origin, bool active, int foc
           const Element& element = section.chunks[c].elements[e];
           // A long message is drawn only where it is seen.
           const QRectF clip = painter.clipBoundingRect();
-          const bool isSeen = clip.isEmpty() || clip.intersects(element.rect.translated(at).adjusted(-8, -8, 8, 8));
+          const bool isSeen =
+              clip.isEmpty() || clip.intersects(element.rect.translated(at).adjusted(-8, -8, 8, 8));
           if (isSeen) {
-            drawElementFrame(painter, theme_, element, at, copied(static_cast<int>(s * 100'000 + c), static_cast<int>(e)));
+            drawElementFrame(painter, theme_, element, at,
+                             copied(static_cast<int>(s * 100'000 + c), static_cast<int>(e)));
             painter.save();
             QPointF shift;
             if (element.kind == Element::Kind::kCode) {
@@ -102,7 +110,8 @@ void MessageLayout::draw(QPainter& painter, QPointF origin, bool active, int foc
             }
             for (const PlacedBox& placed : element.boxes) {
               const QPointF place = at + placed.at + shift;
-              if (clip.isEmpty() || (place.y() < clip.bottom() && place.y() + placed.box->height() > clip.top())) {
+              if (clip.isEmpty() ||
+                  (place.y() < clip.bottom() && place.y() + placed.box->height() > clip.top())) {
                 placed.box->draw(painter, place, marks(box));
               }
               ++box;
@@ -123,7 +132,8 @@ void MessageLayout::draw(QPainter& painter, QPointF origin, bool active, int foc
       const Color tint = interrupted_ ? Color::kWarn : Color::kError;
       const QRectF rect = errorRect_.translated(origin);
       painter.drawPixmap(rect.topLeft() + QPointF(0, theme_.scaled(2)),
-                         theme_.pixmap(interrupted_ ? QStringLiteral("warn") : QStringLiteral("error"), tint, theme_.scaled(16), ratio));
+                         theme_.pixmap(interrupted_ ? QStringLiteral("warn") : QStringLiteral("error"), tint,
+                                       theme_.scaled(16), ratio));
       painter.setFont(theme_.font(TextStyle::kBody));
       painter.setPen(theme_.color(tint));
       painter.drawText(rect.adjusted(theme_.scaled(24), 0, 0, 0), Qt::TextWordWrap, error_);
@@ -135,12 +145,14 @@ void MessageLayout::draw(QPainter& painter, QPointF origin, bool active, int foc
       painter.drawRoundedRect(rect.adjusted(0.5, 0.5, -0.5, -0.5), 6, 6);
       painter.setFont(theme_.font(TextStyle::kMonoSmall));
       painter.setPen(theme_.color(Color::kText2));
-      painter.drawText(rect.adjusted(theme_.scaled(12), theme_.scaled(8), -theme_.scaled(12), 0), Qt::TextWrapAnywhere, details_);
+      painter.drawText(rect.adjusted(theme_.scaled(12), theme_.scaled(8), -theme_.scaled(12), 0),
+                       Qt::TextWrapAnywhere, details_);
     }
     painter.setFont(theme_.font(TextStyle::kSmall));
     painter.setPen(theme_.color(Color::kText3));
-    painter.drawText(footerRect_.translated(origin), Qt::AlignVCenter,
-                     painter.fontMetrics().elidedText(footer_, Qt::ElideRight, static_cast<int>(footerRect_.width())));
+    painter.drawText(
+        footerRect_.translated(origin), Qt::AlignVCenter,
+        painter.fontMetrics().elidedText(footer_, Qt::ElideRight, static_cast<int>(footerRect_.width())));
   }
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     if (targets_[i].onHover && !active) continue;

@@ -32,7 +32,8 @@ TextBox::TextBox(const Theme& theme, const std::vector<Span>& spans, Style style
   prepare(text, std::move(formats), style);
 }
 
-TextBox::TextBox(const Theme& theme, const QString& text, QVector<QTextLayout::FormatRange> formats, Style style)
+TextBox::TextBox(const Theme& theme, const QString& text, QVector<QTextLayout::FormatRange> formats,
+                 Style style)
     : theme_(&theme) {
   QTextCharFormat plain;
   plain.setForeground(theme.color(style.color));
@@ -73,7 +74,9 @@ void TextBox::layOut(qreal width) {
   height_ = y;
 }
 
-qreal TextBox::naturalWidthUnwrapped() const { return layout_->maximumWidth() > 0 ? layout_->maximumWidth() : naturalWidth_; }
+qreal TextBox::naturalWidthUnwrapped() const {
+  return layout_->maximumWidth() > 0 ? layout_->maximumWidth() : naturalWidth_;
+}
 
 void TextBox::draw(QPainter& painter, QPointF at, const std::vector<Mark>& marks) const {
   QVector<QTextLayout::FormatRange> ranges;
@@ -96,13 +99,15 @@ int TextBox::positionAt(QPointF point) const {
 
 bool TextBox::containsText(QPointF point) const {
   if (point.y() < 0 || point.y() >= height_ || layout_->lineCount() == 0) return false;
-  const QTextLine line = layout_->lineAt(std::min(static_cast<int>(point.y() / lineHeight_), layout_->lineCount() - 1));
+  const QTextLine line =
+      layout_->lineAt(std::min(static_cast<int>(point.y() / lineHeight_), layout_->lineCount() - 1));
   return point.x() >= 0 && point.x() <= line.naturalTextWidth();
 }
 
 QString TextBox::linkAt(QPointF point) const {
   if (links_.empty() || !containsText(point)) return {};
-  const QTextLine line = layout_->lineAt(std::min(static_cast<int>(point.y() / lineHeight_), layout_->lineCount() - 1));
+  const QTextLine line =
+      layout_->lineAt(std::min(static_cast<int>(point.y() / lineHeight_), layout_->lineCount() - 1));
   const int position = line.xToCursor(point.x(), QTextLine::CursorOnCharacter);
   for (const auto& [range, link] : links_) {
     if (position >= range.first && position < range.first + range.second) return link;

@@ -1,4 +1,5 @@
-// A run of formatted text, laid out once for a width: what paragraphs, table cells and lines of code are made of.
+// A run of formatted text, laid out once for a width: what paragraphs, table cells and lines of code are made
+// of.
 #pragma once
 
 #include <QTextLayout>
@@ -40,10 +41,10 @@ class TextBox {
 
   void draw(QPainter& painter, QPointF at, const std::vector<Mark>& marks) const;
   QString text() const { return layout_->text(); }
-  int positionAt(QPointF point) const;      ///< the nearest one
-  bool containsText(QPointF point) const;   ///< there is text at this point
-  QString linkAt(QPointF point) const;      ///< empty: none
-  QRectF caretRect() const;                 ///< behind the last character
+  int positionAt(QPointF point) const;     ///< the nearest one
+  bool containsText(QPointF point) const;  ///< there is text at this point
+  QString linkAt(QPointF point) const;     ///< empty: none
+  QRectF caretRect() const;                ///< behind the last character
 
  private:
   void prepare(const QString& text, QVector<QTextLayout::FormatRange> formats, const Style& style);

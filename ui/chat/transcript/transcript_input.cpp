@@ -58,13 +58,17 @@ void TranscriptView::Private::mouseMove(QMouseEvent* event) {
     view_.viewport()->update();
   }
   const bool isLink = target < 0 && !layout.linkAt(inside).isEmpty();
-  view_.viewport()->setCursor(target >= 0 || isLink ? Qt::PointingHandCursor : layout.isText(inside) ? Qt::IBeamCursor : Qt::ArrowCursor);
-  view_.viewport()->setToolTip(target >= 0 ? layout.targets()[static_cast<std::size_t>(target)].name : QString());
+  view_.viewport()->setCursor(target >= 0 || isLink   ? Qt::PointingHandCursor
+                              : layout.isText(inside) ? Qt::IBeamCursor
+                                                      : Qt::ArrowCursor);
+  view_.viewport()->setToolTip(target >= 0 ? layout.targets()[static_cast<std::size_t>(target)].name
+                                           : QString());
 }
 
 void TranscriptView::Private::mouseRelease(QMouseEvent* event) {
   selecting_ = false;
-  if (event->button() != Qt::LeftButton || pressedRow_ < 0 || pressedRow_ >= static_cast<int>(rows_.size())) return;
+  if (event->button() != Qt::LeftButton || pressedRow_ < 0 || pressedRow_ >= static_cast<int>(rows_.size()))
+    return;
   const int row = pressedRow_;
   const QPointF inside = event->position() - rowOrigin(row);
   MessageLayout& layout = layoutOf(row);
@@ -155,13 +159,15 @@ void TranscriptView::Private::activate(int row, const Target& target) {
   view_.viewport()->update();
 }
 
-/// Moves the keyboard's focus to the next thing that can be pressed; false at the ends, so that Tab leaves the view.
+/// Moves the keyboard's focus to the next thing that can be pressed; false at the ends, so that Tab leaves
+/// the view.
 bool TranscriptView::Private::stepTarget(bool forward) {
   if (rows_.empty()) return false;
   int row = focusedRow_;
   int target = focusedTarget_;
   if (row < 0) {
-    row = forward ? std::max(0, rowAt(offset_)) : std::max(0, rowAt(offset_ + view_.viewport()->height() - 1));
+    row =
+        forward ? std::max(0, rowAt(offset_)) : std::max(0, rowAt(offset_ + view_.viewport()->height() - 1));
     target = forward ? -1 : static_cast<int>(layoutOf(row).targets().size());
   }
   while (row >= 0 && row < static_cast<int>(rows_.size())) {
@@ -221,8 +227,11 @@ bool TranscriptView::Private::key(QKeyEvent* event) {
     case Qt::Key_Return:
     case Qt::Key_Enter:
     case Qt::Key_Space:
-      if (focusedRow_ < 0 || focusedTarget_ < 0 || focusedTarget_ >= static_cast<int>(layoutOf(focusedRow_).targets().size())) return false;
-      activate(focusedRow_, Target(layoutOf(focusedRow_).targets()[static_cast<std::size_t>(focusedTarget_)]));
+      if (focusedRow_ < 0 || focusedTarget_ < 0 ||
+          focusedTarget_ >= static_cast<int>(layoutOf(focusedRow_).targets().size()))
+        return false;
+      activate(focusedRow_,
+               Target(layoutOf(focusedRow_).targets()[static_cast<std::size_t>(focusedTarget_)]));
       return true;
     default:
       return false;
@@ -231,8 +240,9 @@ bool TranscriptView::Private::key(QKeyEvent* event) {
 
 void TranscriptView::Private::menu(QContextMenuEvent* event) {
   if (rows_.empty()) return;
-  const int row = event->reason() == QContextMenuEvent::Keyboard && focusedRow_ >= 0 ? focusedRow_
-                                                                                       : std::max(0, rowAt(offset_ + event->pos().y()));
+  const int row = event->reason() == QContextMenuEvent::Keyboard && focusedRow_ >= 0
+                      ? focusedRow_
+                      : std::max(0, rowAt(offset_ + event->pos().y()));
   QMenu menu(&view_);
   const QString selected = selectedText();
   if (!selected.isEmpty()) {
@@ -242,7 +252,8 @@ void TranscriptView::Private::menu(QContextMenuEvent* event) {
   const std::vector<Target> targets = layoutOf(row).targets();
   for (const Target& target : targets) {
     if (target.kind == Target::Kind::kCopyCode) continue;
-    menu.addAction(theme_.icon(target.icon), target.name, &view_, [this, row, target] { activate(row, target); });
+    menu.addAction(theme_.icon(target.icon), target.name, &view_,
+                   [this, row, target] { activate(row, target); });
   }
   menu.exec(event->globalPos());
 }
@@ -255,7 +266,8 @@ QString TranscriptView::Private::selectedText() const {
   auto* self = const_cast<Private*>(this);
   for (int row = from.row; row <= std::min(to.row, static_cast<int>(rows_.size()) - 1); ++row) {
     MessageLayout& layout = self->layoutOf(row);
-    for (int box = row == from.row ? from.box : 0; box < layout.boxCount() && (row < to.row || box <= to.box); ++box) {
+    for (int box = row == from.row ? from.box : 0; box < layout.boxCount() && (row < to.row || box <= to.box);
+         ++box) {
       const QString text = layout.boxText(box);
       const int begin = row == from.row && box == from.box ? from.character : 0;
       const int end = row == to.row && box == to.box ? to.character : static_cast<int>(text.size());

@@ -11,7 +11,8 @@ std::vector<Mark> TranscriptView::Private::marksFor(int row, int box, const QStr
     for (qsizetype at = text.indexOf(words_, 0, Qt::CaseInsensitive); at >= 0;
          at = text.indexOf(words_, at + words_.size(), Qt::CaseInsensitive)) {
       const bool current = currentMatch_ >= 0 && matches_[static_cast<std::size_t>(currentMatch_)].row == row;
-      marks.push_back({static_cast<int>(at), static_cast<int>(words_.size()), current ? Color::kAccent : Color::kSelected,
+      marks.push_back({static_cast<int>(at), static_cast<int>(words_.size()),
+                       current ? Color::kAccent : Color::kSelected,
                        current ? Color::kOnAccent : Color::kText});
     }
   }
@@ -40,13 +41,18 @@ void TranscriptView::Private::paint(QPainter& painter, const QRect& exposed) {
     if (origin.y() > exposed.bottom()) break;
     MessageLayout& layout = layoutOf(row);
     if (row == markedRow_) {
-      painter.fillRect(QRectF(0, origin.y() - theme_.scaled(8), view_.viewport()->width(), layout.height()), theme_.color(Color::kSelected));
+      painter.fillRect(QRectF(0, origin.y() - theme_.scaled(8), view_.viewport()->width(), layout.height()),
+                       theme_.color(Color::kSelected));
     }
     const bool active = row == hoveredRow_ || (row == focusedRow_ && view_.hasFocus());
     layout.draw(
         painter, origin, active, row == focusedRow_ && view_.hasFocus() ? focusedTarget_ : -1,
-        [&](int box) { return box < layout.boxCount() ? marksFor(row, box, layout.boxText(box)) : std::vector<Mark>(); },
-        [&](int chunk, int element) { return row == copiedRow_ && chunk == copiedChunk_ && element == copiedElement_; });
+        [&](int box) {
+          return box < layout.boxCount() ? marksFor(row, box, layout.boxText(box)) : std::vector<Mark>();
+        },
+        [&](int chunk, int element) {
+          return row == copiedRow_ && chunk == copiedChunk_ && element == copiedElement_;
+        });
   }
 }
 

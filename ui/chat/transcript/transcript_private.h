@@ -1,4 +1,5 @@
-// What the transcript view keeps: which rows are laid out, how high the others are thought to be, what is selected.
+// What the transcript view keeps: which rows are laid out, how high the others are thought to be, what is
+// selected.
 #pragma once
 
 #include <QElapsedTimer>
@@ -36,10 +37,10 @@ class TranscriptView::Private {
   void rowsInserted(int first, int last);
   void rowChanged(int row);
   void lastRowGrew();
-  void layOutAll();              ///< width, theme or text size changed
-  void ensureVisibleLaidOut();   ///< lays out what is seen; the first row that is seen stays where it is
+  void layOutAll();             ///< width, theme or text size changed
+  void ensureVisibleLaidOut();  ///< lays out what is seen; the first row that is seen stays where it is
   qreal rowTop(int row) const;
-  int rowAt(qreal y) const;      ///< y from the content's top
+  int rowAt(qreal y) const;  ///< y from the content's top
   qreal contentHeight() const;
   MessageLayout& layoutOf(int row);
   void updateScrollBar();
@@ -79,7 +80,7 @@ class TranscriptView::Private {
     std::unique_ptr<MessageLayout> layout;
   };
   std::vector<Row> rows_;
-  qreal offset_ = 0;  ///< of the content above the viewport
+  qreal offset_ = 0;   ///< of the content above the viewport
   bool stick_ = true;  ///< stay at the end while text comes
   bool settingBar_ = false;
   QSet<engine::store::Id> openThoughts_, openDetails_;

@@ -13,13 +13,15 @@ namespace {
 constexpr int kColumn = 744;
 constexpr int kMargin = 24;
 constexpr int kTop = 16;
-/// Layouts that are kept beyond the viewport, in viewports on each side: scrolling back must not lay out again.
+/// Layouts that are kept beyond the viewport, in viewports on each side: scrolling back must not lay out
+/// again.
 constexpr qreal kKeptViewports = 3;
 
 /// A guess from the number of characters; what is seen is measured before it is drawn.
 qreal estimate(const Theme& theme, const TranscriptItem& item, qreal width) {
   const qreal perLine = std::max<qreal>(10, width / theme.scaled(7));
-  const qreal lines = std::ceil(static_cast<qreal>(item.content.size()) / perLine) + static_cast<qreal>(item.content.count(u'\n'));
+  const qreal lines = std::ceil(static_cast<qreal>(item.content.size()) / perLine) +
+                      static_cast<qreal>(item.content.count(u'\n'));
   return lines * theme.lineHeight(TextStyle::kReading) + theme.scaled(88);
 }
 
@@ -37,13 +39,15 @@ void TranscriptView::Private::reset() {
 }
 
 void TranscriptView::Private::rowsInserted(int first, int last) {
-  const qreal width = std::min<qreal>(theme_.scaled(kColumn), view_.viewport()->width() - 2 * theme_.scaled(kMargin));
+  const qreal width =
+      std::min<qreal>(theme_.scaled(kColumn), view_.viewport()->width() - 2 * theme_.scaled(kMargin));
   std::vector<Row> made;
   for (int row = first; row <= last; ++row) {
     made.emplace_back();
     made.back().height = estimate(theme_, model_->item(row), width);
   }
-  rows_.insert(rows_.begin() + first, std::make_move_iterator(made.begin()), std::make_move_iterator(made.end()));
+  rows_.insert(rows_.begin() + first, std::make_move_iterator(made.begin()),
+               std::make_move_iterator(made.end()));
   if (stick_) scrollToEnd();
   ensureVisibleLaidOut();
   view_.viewport()->update();
@@ -62,7 +66,8 @@ void TranscriptView::Private::layOutAll() {
   const int first = rowAt(offset_);
   const qreal within = first >= 0 ? offset_ - rowTop(first) : 0;
   const bool end = stick_;
-  const qreal width = std::min<qreal>(theme_.scaled(kColumn), view_.viewport()->width() - 2 * theme_.scaled(kMargin));
+  const qreal width =
+      std::min<qreal>(theme_.scaled(kColumn), view_.viewport()->width() - 2 * theme_.scaled(kMargin));
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     rows_[i].layout.reset();
     rows_[i].known = false;
@@ -84,7 +89,8 @@ MessageLayout& TranscriptView::Private::layoutOf(int row) {
   if (!at.known) {
     const TranscriptItem& item = model_->item(row);
     MessageLayout::View shown;
-    shown.columnWidth = std::min<qreal>(theme_.scaled(kColumn), view_.viewport()->width() - 2 * theme_.scaled(kMargin));
+    shown.columnWidth =
+        std::min<qreal>(theme_.scaled(kColumn), view_.viewport()->width() - 2 * theme_.scaled(kMargin));
     shown.thoughtOpen = openThoughts_.contains(item.id);
     shown.detailsOpen = openDetails_.contains(item.id);
     at.height = at.layout->update(item, shown);
@@ -95,7 +101,8 @@ MessageLayout& TranscriptView::Private::layoutOf(int row) {
 
 void TranscriptView::Private::ensureVisibleLaidOut() {
   if (rows_.empty() || view_.viewport()->height() <= 0) return updateScrollBar();
-  // Measuring rows moves the ones below. The row at the top edge stays in its place, or the end does while we stick to it.
+  // Measuring rows moves the ones below. The row at the top edge stays in its place, or the end does while we
+  // stick to it.
   for (int round = 0; round < 8; ++round) {
     if (stick_) offset_ = std::max<qreal>(0, contentHeight() - view_.viewport()->height());
     const int first = std::max(0, rowAt(offset_));
@@ -114,7 +121,9 @@ void TranscriptView::Private::ensureVisibleLaidOut() {
   const qreal kept = kKeptViewports * view_.viewport()->height();
   qreal top = theme_.scaled(kTop);
   for (Row& row : rows_) {
-    if (row.layout && (top + row.height < offset_ - kept || top > offset_ + view_.viewport()->height() + kept)) row.layout.reset();
+    if (row.layout &&
+        (top + row.height < offset_ - kept || top > offset_ + view_.viewport()->height() + kept))
+      row.layout.reset();
     top += row.height;
   }
   updateScrollBar();
@@ -135,7 +144,9 @@ int TranscriptView::Private::rowAt(qreal y) const {
   return static_cast<int>(rows_.size()) - 1;
 }
 
-qreal TranscriptView::Private::contentHeight() const { return rowTop(static_cast<int>(rows_.size())) + theme_.scaled(8); }
+qreal TranscriptView::Private::contentHeight() const {
+  return rowTop(static_cast<int>(rows_.size())) + theme_.scaled(8);
+}
 
 void TranscriptView::Private::updateScrollBar() {
   QScrollBar* bar = view_.verticalScrollBar();
@@ -171,12 +182,14 @@ void TranscriptView::Private::setOffset(qreal offset) {
 }
 
 QPointF TranscriptView::Private::rowOrigin(int row) const {
-  const qreal column = std::min<qreal>(theme_.scaled(kColumn), view_.viewport()->width() - 2 * theme_.scaled(kMargin));
+  const qreal column =
+      std::min<qreal>(theme_.scaled(kColumn), view_.viewport()->width() - 2 * theme_.scaled(kMargin));
   return {std::floor((view_.viewport()->width() - column) / 2), std::floor(rowTop(row) - offset_)};
 }
 
 int TranscriptView::Private::laidOutRows() const {
-  return static_cast<int>(std::count_if(rows_.begin(), rows_.end(), [](const Row& row) { return row.layout != nullptr; }));
+  return static_cast<int>(
+      std::count_if(rows_.begin(), rows_.end(), [](const Row& row) { return row.layout != nullptr; }));
 }
 
 }  // namespace quern::ui
