@@ -393,6 +393,21 @@ TEST_F(BridgeTest, SystemPromptAndSamplingStayWithTheChat) {
   EXPECT_EQ(conversation_->maxTokens(), 77);
 }
 
+TEST_F(BridgeTest, AChatKnowsTheModelLastUsedAndKeepsItsNewTitle) {
+  start(false);
+  conversation_->send(QStringLiteral("Q"));
+  EXPECT_TRUE(conversation_->isWaitingForModel());
+  models_->load("/models/fake.gguf", {});
+  ASSERT_TRUE(waitForAnswer());
+  auto chat = *store_->chat(*conversation_->chat());
+  chat->title = "Renamed";
+  store_->updateChat(*chat);
+  ask("Again");
+  chat = *store_->chat(*conversation_->chat());
+  EXPECT_EQ(chat->model, "Fake 1B");
+  EXPECT_EQ(chat->title, "Renamed");
+}
+
 TEST_F(BridgeTest, TheStoreHearsOfAStreamAtLeastTwiceASecond) {
   answerer_ = [](const auto&) { return endless(); };
   start();

@@ -35,6 +35,7 @@ void Conversation::open(Id chat) {
   }
   d_->chat = chat;
   d_->systemPrompt = QString::fromStdString((*found)->systemPrompt);
+  d_->chatModel = (*found)->model;
   d_->readParameters((*found)->parametersJson);
   d_->reload(true);
   Q_EMIT chatChanged();

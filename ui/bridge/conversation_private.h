@@ -54,6 +54,7 @@ class Conversation::Private {
   ContextCounter counter;
   std::optional<engine::store::Id> chat;
   QString systemPrompt;
+  std::string chatModel;  ///< the name last used
   engine::sampling::Parameters sampling;
   int maxTokens = -1;
   bool chatUnsaved = false;

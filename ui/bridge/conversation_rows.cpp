@@ -66,10 +66,11 @@ Conversation::Private::Private(Conversation& owner, engine::store::Store& messag
 
 Conversation::Private::~Private() {
   desk.shutdown();  // its worker may be counting for `counter`
+  saveChat();
   store.onWriteError({});
+  // Nothing is asked of the store below this lock: its writer may be waiting for it.
   const std::lock_guard lock(writeErrors->mutex);
   writeErrors->receiver = nullptr;
-  saveChat();
 }
 
 std::optional<Id> Conversation::Private::leaf() const {
@@ -155,6 +156,7 @@ bool Conversation::Private::createChat(const QString& title) {
     return false;
   }
   chat = *id;
+  chatModel = fresh.model;
   chatUnsaved = false;
   return true;
 }
@@ -168,6 +170,7 @@ void Conversation::Private::saveChat() {
   if (!stored || !*stored) return;
   (*stored)->systemPrompt = systemPrompt.toStdString();
   (*stored)->parametersJson = parametersJson();
+  (*stored)->model = chatModel;
   store.updateChat(**stored);
 }
 
@@ -220,6 +223,10 @@ void Conversation::Private::askBelow(Id question) {
 }
 
 void Conversation::Private::ask(Id answer, const std::string& soFar, const AnswerStats& before) {
+  if (const std::string model = models.modelName().toStdString(); !model.empty() && model != chatModel) {
+    chatModel = model;
+    chatUnsaved = true;
+  }
   saveChat();
   Answer asked;
   asked.place.chat = *chat;
