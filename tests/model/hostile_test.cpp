@@ -159,6 +159,7 @@ TEST(Architecture, RefusesHeadCountsThatDoNotFitTheTensors) {
   EXPECT_TRUE(names(Edited("gemma3")
                         .set("gemma3.attention.key_length", std::uint32_t{8})
                         .set("gemma3.attention.value_length", std::uint32_t{8})
+                        .set("gemma3.rope.dimension_count", std::uint32_t{8})
                         .refusal(),
                     "attn_q"));
 }
