@@ -146,6 +146,7 @@ base::Result<void> CpuExecutable::check(const Batch& batch) const {
   std::size_t rows = 0;
   for (const Slice& slice : batch.slices) {
     tokens += slice.tokens.size();
+    if (slice.tokens.empty()) return invalid("A slice has no tokens.");
     if (slice.logitRows < 0 || static_cast<std::size_t>(slice.logitRows) > slice.tokens.size()) {
       return invalid("A slice asks for more rows of logits than it has tokens.");
     }

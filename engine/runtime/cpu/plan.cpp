@@ -172,6 +172,7 @@ class PlanCompiler {
         }
       }
     });
+    if (!cancelled.load() && progress && !progress(1.0)) cancelled.store(true);
     if (cancelled.load()) return base::Error(base::ErrorCode::kCancelled, "Loading was cancelled.");
     // The embedding's rows are still read from the file, token by token.
     for (const Packing& packing : packings_) {

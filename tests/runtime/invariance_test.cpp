@@ -1,0 +1,131 @@
+// A token's result depends on the tokens before it in its sequence and on nothing else: not on the batch, the
+// chunks, the threads or the cache blocks. All comparisons here are exact.
+
+#include "tests/runtime/loaded_model.h"
+
+namespace quern::engine::runtime {
+namespace {
+
+/// Several cache blocks and attention shares, and long enough for decoding to share out single query heads.
+constexpr std::int32_t kTokens = 200;
+
+CompileOptions sized(std::int32_t threads = 2) {
+  CompileOptions options;
+  options.kvTokens = 1024;
+  options.batchTokens = 256;
+  options.logitRows = 256;
+  options.threads = threads;
+  return options;
+}
+
+std::span<const std::int32_t> part(const std::vector<std::int32_t>& tokens, std::size_t at,
+                                   std::size_t count) {
+  return std::span<const std::int32_t>(tokens).subspan(at, count);
+}
+
+class Invariance : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    LoadedModel model = load();
+    vocabulary_ = model.executable().vocabularySize();
+    tokens_ = someTokens(kTokens, vocabulary_);
+    expected_ = model.inChunks(tokens_, 1, blocks(0, 8));
+  }
+  LoadedModel load(std::int32_t threads = 2) const { return {tinyModel(GetParam()), sized(threads)}; }
+
+  std::int32_t vocabulary_ = 0;
+  std::vector<std::int32_t> tokens_;
+  std::vector<Row> expected_;  ///< token by token
+};
+
+TEST_P(Invariance, ChunksOfAPromptGiveWhatTokenByTokenGives) {
+  LoadedModel model = load();
+  for (const std::size_t chunk : {2U, 3U, 7U, 31U, 64U, 200U}) {
+    const auto rows = model.inChunks(tokens_, chunk, blocks(8, 8));
+    ASSERT_EQ(rows.size(), expected_.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      ASSERT_EQ(rows[i], expected_[i]) << "chunk " << chunk << " token " << i;
+    }
+  }
+}
+
+TEST_P(Invariance, ThreadsChangeNothing) {
+  for (const std::int32_t threads : {1, 3, 5}) {
+    LoadedModel model = load(threads);
+    EXPECT_EQ(model.executable().threads(), threads);
+    EXPECT_EQ(model.inChunks(tokens_, 50, blocks(0, 8)), expected_) << threads << " threads";
+    const auto rows = model.run(part(tokens_, 199, 1), 199, blocks(0, 8), 1);
+    EXPECT_EQ(rows.at(0), expected_.at(199)) << threads << " threads";
+  }
+}
+
+TEST_P(Invariance, NeighboursInTheBatchChangeNothing) {
+  LoadedModel model = load();
+  const auto other = someTokens(kTokens, vocabulary_, 99);
+  // Blocks in no order, so that a block is not taken for its number.
+  const std::vector<std::uint32_t> mine = {30, 2, 17, 9, 4, 21, 12};
+  const std::vector<std::uint32_t> theirs = {1, 31, 3, 8, 5, 20, 11};
+  // The other's prompt goes in pieces beside my decoding.
+  (void)model.run(part(tokens_, 0, 20), 0, mine, 0);
+  for (std::size_t i = 20; i < 40; ++i) {
+    const auto at = static_cast<std::int32_t>(i);
+    const Slice slices[] = {{part(tokens_, i, 1), at, mine, 1},
+                            {part(other, (i - 20) * 5, 5), (at - 20) * 5, theirs, 0}};
+    ASSERT_EQ(model.run(slices), std::vector<Row>{expected_[i]}) << i;
+  }
+  // Both decode together; what the other computes is right as well.
+  LoadedModel alone = load();
+  const auto otherExpected = alone.inChunks(other, 64, blocks(0, 8));
+  (void)model.run(part(tokens_, 40, 60), 40, mine, 0);
+  for (std::size_t i = 100; i < 180; ++i) {
+    const auto at = static_cast<std::int32_t>(i);
+    const Slice slices[] = {{part(other, i, 1), at, theirs, 1}, {part(tokens_, i, 1), at, mine, 1}};
+    const auto rows = model.run(slices);
+    ASSERT_EQ(rows.size(), 2U);
+    ASSERT_EQ(rows[0], otherExpected[i]) << i;
+    ASSERT_EQ(rows[1], expected_[i]) << i;
+  }
+}
+
+TEST_P(Invariance, CopiedBlocksContinueASequence) {
+  LoadedModel model = load();
+  (void)model.run(part(tokens_, 0, 40), 0, blocks(0, 2), 0);
+  model.executable().copyBlock(0, 20);
+  model.executable().copyBlock(1, 21);
+  // The original goes another way; the copy must not see it.
+  (void)model.run(someTokens(24, vocabulary_, 5), 40, blocks(0, 2), 0);
+  const auto rows = model.run(part(tokens_, 40, 24), 40, blocks(20, 2), 24);
+  ASSERT_EQ(rows.size(), 24U);
+  for (std::size_t i = 0; i < rows.size(); ++i) ASSERT_EQ(rows[i], expected_[40 + i]);
+}
+
+/// Plain attention, biases, norms on heads, soft caps and windows.
+INSTANTIATE_TEST_SUITE_P(Families, Invariance,
+                         testing::Values("llama", "llama-tied-bias", "qwen3", "gemma2", "gemma3",
+                                         "phi3-window"),
+                         [](const auto& test) {
+                           std::string name = test.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+/// The same for int8 activations and packed 4-bit weights.
+TEST(InvarianceOfSmolLM2, ChunksAndThreadsChangeNothing) {
+  const auto path = std::filesystem::path(QUERN_TEST_DATA) / "smollm2-135m-instruct-q4_1.gguf";
+  if (!std::filesystem::exists(path)) {
+    GTEST_SKIP() << path << " is not here: run packaging/fetch-test-data.sh";
+  }
+  CompileOptions options = sized();
+  options.logitRows = 64;
+  LoadedModel model(path, options);
+  const auto tokens = someTokens(40, model.executable().vocabularySize());
+  const auto expected = model.inChunks(tokens, 1, blocks(0, 8));
+  EXPECT_EQ(model.inChunks(tokens, 40, blocks(8, 8)), expected);
+  EXPECT_EQ(model.inChunks(tokens, 13, blocks(8, 8)), expected);
+  options.threads = 1;
+  LoadedModel single(path, options);
+  EXPECT_EQ(single.inChunks(tokens, 40, blocks(0, 8)), expected);
+}
+
+}  // namespace
+}  // namespace quern::engine::runtime
