@@ -1,4 +1,5 @@
-// In a file of its own: where a compiler sees both, it takes free() in delete for a mistake.
+// Not inlined, and in a file of their own: where a compiler sees through one of them only, it takes free() in
+// delete for a mistake.
 #include "tests/sampling/allocations.h"
 
 #include <gtest/gtest.h>
@@ -12,13 +13,13 @@ namespace {
 std::atomic<std::size_t> allocations{0};
 }
 
-void* operator new(std::size_t size) {
+[[gnu::noinline]] void* operator new(std::size_t size) {
   allocations.fetch_add(1, std::memory_order_relaxed);
   if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
   throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace quern::engine::sampling {
 
