@@ -13,6 +13,9 @@
 
 #include "ui/theme/palette.h"
 
+/// The icons are in a static library, whose resources are only there when somebody asks for them.
+static void registerIcons() { Q_INIT_RESOURCE(resources); }
+
 namespace quern::ui {
 namespace {
 
@@ -67,7 +70,7 @@ bool systemIsDark() {
 
 }  // namespace
 
-Theme::Theme(QObject* parent) : QObject(parent), dark_(systemIsDark()) {}
+Theme::Theme(QObject* parent) : QObject(parent), dark_(systemIsDark()) { registerIcons(); }
 
 void Theme::setMode(Mode mode) {
   mode_ = mode;
