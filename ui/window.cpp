@@ -4,6 +4,7 @@
 #include <QLibraryInfo>
 #include <QLocale>
 #include <QMessageBox>
+#include <QThreadPool>
 #include <QTranslator>
 
 #include "engine/base/places.h"
@@ -50,7 +51,10 @@ int runWindow(int argc, char** argv, const std::string& file) {
   MainWindow window({theme, **store, models, conversation, settings, presets});
   if (!file.empty()) window.setStartModel(file);
   window.show();
-  return QApplication::exec();
+  const int code = QApplication::exec();
+  // Exports and looks into files still use the store.
+  QThreadPool::globalInstance()->waitForDone();
+  return code;
 }
 
 }  // namespace quern::ui
