@@ -467,7 +467,7 @@ TEST_F(BridgeTest, KilledProcessLosesAtMostASecond) {
               {QStringLiteral("--gtest_also_run_disabled_tests"),
                QStringLiteral("--gtest_filter=BridgeChild.DISABLED_Streams")});
   ASSERT_TRUE(child.waitForStarted());
-  spinUntil([] { return false; }, 3370);
+  spinUntil([] { return false; }, 2670);
   const qint64 killed = QDateTime::currentMSecsSinceEpoch();
   child.kill();  // SIGKILL
   ASSERT_TRUE(child.waitForFinished());
