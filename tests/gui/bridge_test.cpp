@@ -362,18 +362,24 @@ TEST_F(BridgeTest, AttachmentsStandFencedInFrontOfTheQuestion) {
   EXPECT_EQ(row(0).attachments, QStringList(QStringLiteral("notes.md")));
 }
 
-TEST_F(BridgeTest, TemplateWithoutSystemRoleGetsItInTheQuestion) {
-  renderer_ = [](const auto& engine, const auto& messages, bool add) {
-    if (messages.front().role == "system") {
-      return engine::base::Result<std::vector<std::int32_t>>(
-          Error(ErrorCode::kInvalidArgument, "System role not supported"));
-    }
-    return renderPlain(engine, messages, add);
+TEST_F(BridgeTest, ATemplateThatRefusesFailsTheAnswerWithItsReason) {
+  renderer_ = [](const auto&, const auto&, bool) -> engine::base::Result<std::vector<std::int32_t>> {
+    return Error(ErrorCode::kInvalidArgument, "The template refuses.", {"roles must alternate"});
   };
   start();
-  conversation_->setSystemPrompt(QStringLiteral("Be brief."));
   ask("Q");
-  EXPECT_EQ(lastPrompt(), "<user>Be brief.\n\nQ<go>");
+  EXPECT_EQ(last().state, MessageState::kFailed);
+  EXPECT_EQ(last().error, QStringLiteral("The template refuses."));
+  EXPECT_TRUE(last().errorDetails.contains(QStringLiteral("roles must alternate")));
+  EXPECT_EQ(stored(last().id).state, MessageState::kFailed);
+}
+
+TEST_F(BridgeTest, NeighboursOfOneRoleAreJoinedInThePrompt) {
+  answerer_ = [](const auto&) { return Script{.pieces = {}, .error = {}}; };
+  start();
+  ask("One");  // its answer stays empty
+  ask("Two");
+  EXPECT_EQ(lastPrompt(), "<user>One\n\nTwo<go>");
 }
 
 TEST_F(BridgeTest, SystemPromptAndSamplingStayWithTheChat) {
@@ -461,7 +467,7 @@ TEST_F(BridgeTest, KilledProcessLosesAtMostASecond) {
               {QStringLiteral("--gtest_also_run_disabled_tests"),
                QStringLiteral("--gtest_filter=BridgeChild.DISABLED_Streams")});
   ASSERT_TRUE(child.waitForStarted());
-  spinUntil([] { return false; }, 3370);
+  spinUntil([] { return false; }, 2670);
   const qint64 killed = QDateTime::currentMSecsSinceEpoch();
   child.kill();  // SIGKILL
   ASSERT_TRUE(child.waitForFinished());

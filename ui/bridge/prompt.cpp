@@ -39,17 +39,6 @@ void add(std::vector<ChatMessage>& messages, const char* role, std::string conte
   }
 }
 
-std::vector<ChatMessage> withoutSystemRole(std::vector<ChatMessage> messages) {
-  std::string system = std::move(messages.front().content);
-  messages.erase(messages.begin());
-  if (!messages.empty() && messages.front().role == "user") {
-    messages.front().content = system + "\n\n" + messages.front().content;
-  } else {
-    messages.insert(messages.begin(), {"user", std::move(system)});
-  }
-  return messages;
-}
-
 }  // namespace
 
 std::vector<ChatMessage> promptMessages(const std::vector<Message>& tree, const PromptPlace& place) {
@@ -86,18 +75,13 @@ engine::base::Result<std::vector<std::int32_t>> makePrompt(engine::store::Store&
                                                            const ModelService::Renderer& renderer,
                                                            const PromptPlace& place) {
   QUERN_ASSIGN(const std::vector<Message> tree, store.tree(place.chat));
-  std::vector<ChatMessage> messages = promptMessages(tree, place);
+  const std::vector<ChatMessage> messages = promptMessages(tree, place);
   if (messages.empty()) return Error(ErrorCode::kInvalidArgument, "There is no question to answer.");
-  auto prompt = renderer(engine, messages, !place.goOn);
-  if (!prompt && messages.front().role == "system" && prompt.error().code() != ErrorCode::kLimit) {
-    auto second = renderer(engine, withoutSystemRole(messages), !place.goOn);
-    if (second) prompt = std::move(second);
-  }
-  if (!prompt) return std::move(prompt).error().wrapped("The model's chat template refuses this chat.");
+  QUERN_ASSIGN(std::vector<std::int32_t> prompt, renderer(engine, messages, !place.goOn));
   const auto limit = static_cast<std::size_t>(std::max(engine.options().contextTokens, 0));
-  if (limit > 0 && prompt->size() >= limit) {
+  if (limit > 0 && prompt.size() >= limit) {
     return Error(ErrorCode::kLimit,
-                 "This chat is " + engine::base::grouped(prompt->size()) +
+                 "This chat is " + engine::base::grouped(prompt.size()) +
                      " tokens long, and the model holds " + engine::base::grouped(limit) +
                      ". Ask in a new chat, branch from an earlier message, or load the model with a larger "
                      "context.");

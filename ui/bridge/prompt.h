@@ -25,9 +25,8 @@ struct PromptPlace {
 std::vector<engine::scheduler::ChatMessage> promptMessages(const std::vector<engine::store::Message>& tree,
                                                            const PromptPlace& place);
 
-/// Reads the tree, renders it, and holds it against the model's context. A template without a system role
-/// gets the system prompt in front of the first question. Errors: kLimit with both numbers; what the store
-/// and the template say.
+/// Reads the tree, renders it, and holds it against the model's context. Errors: kLimit with both numbers;
+/// what the store and the renderer say.
 engine::base::Result<std::vector<std::int32_t>> makePrompt(engine::store::Store& store,
                                                            const engine::scheduler::Engine& engine,
                                                            const ModelService::Renderer& renderer,
