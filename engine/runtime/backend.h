@@ -102,8 +102,9 @@ class Backend {
 
 std::unique_ptr<Backend> makeCpuBackend();
 
-/// The read bandwidth of this machine's memory in bytes/s with `threads` threads, measured once (≈ 0.3 s) and
-/// remembered for the life of the process.
-double measuredReadBandwidth(std::int32_t threads);
+/// The bandwidth, in bytes/s, with which `threads` threads of this machine read the same `workingSetBytes`
+/// again and again: the memory's for large models, the last-level cache's for models that fit into it. 0
+/// bytes: far more than any cache. Measured once a size (≈ 0.3 s) and remembered for the life of the process.
+double measuredReadBandwidth(std::int32_t threads, std::uint64_t workingSetBytes = 0);
 
 }  // namespace quern::engine::runtime

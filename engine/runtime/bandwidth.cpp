@@ -15,8 +15,10 @@ namespace quern::engine::runtime {
 namespace {
 
 /// Several times the last-level cache slice that a virtual machine's cores get to use.
-constexpr std::size_t kBytes = 512U << 20;
-constexpr int kPasses = 5;
+constexpr std::size_t kLargest = 512U << 20;
+constexpr std::size_t kSmallest = 16U << 20;
+/// What all passes together read: a third of a second or less on anything that runs Quern.
+constexpr std::size_t kReadInAll = 5 * kLargest;
 
 /// Reads `count` words; eight sums, so that additions do not wait for each other.
 std::uint64_t sumWords(const std::uint64_t* words, std::size_t count) {
@@ -29,12 +31,12 @@ std::uint64_t sumWords(const std::uint64_t* words, std::size_t count) {
   return all;
 }
 
-double measure(std::int32_t threads) {
-  auto buffer = AlignedBuffer::allocate(kBytes);
+double measure(std::int32_t threads, std::size_t bytes) {
+  auto buffer = AlignedBuffer::allocate(bytes);
   if (!buffer) return 0;
   ThreadPool pool(threads);
   pool.setActive(true);
-  const std::size_t words = kBytes / sizeof(std::uint64_t);
+  const std::size_t words = bytes / sizeof(std::uint64_t);
   auto* data = buffer->as<std::uint64_t>();
   const auto slice = [&](std::int32_t worker) {
     return words * static_cast<std::size_t>(worker) / static_cast<std::size_t>(threads);
@@ -42,27 +44,31 @@ double measure(std::int32_t threads) {
   pool.run([&](std::int32_t worker) { std::fill(data + slice(worker), data + slice(worker + 1), 1); });
   double best = 0;
   std::atomic<std::uint64_t> sink{0};
-  for (int pass = 0; pass < kPasses; ++pass) {
+  for (std::size_t pass = 0; pass < kReadInAll / bytes; ++pass) {
     const auto begin = std::chrono::steady_clock::now();
     pool.run([&](std::int32_t worker) {
       sink.fetch_add(sumWords(data + slice(worker), slice(worker + 1) - slice(worker)));
     });
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
-    best = std::max(best, static_cast<double>(kBytes) / elapsed.count());
+    best = std::max(best, static_cast<double>(bytes) / elapsed.count());
   }
   return sink.load() > 0 ? best : 0;
 }
 
 }  // namespace
 
-double measuredReadBandwidth(std::int32_t threads) {
+double measuredReadBandwidth(std::int32_t threads, std::uint64_t workingSetBytes) {
   static std::mutex mutex;
-  static std::map<std::int32_t, double> known;
+  static std::map<std::pair<std::int32_t, std::size_t>, double> known;
   const std::lock_guard lock(mutex);
   if (threads <= 0) threads = static_cast<std::int32_t>(physicalCores().size());
-  const auto found = known.find(threads);
+  const std::size_t wanted =
+      workingSetBytes == 0 ? kLargest : std::clamp<std::size_t>(workingSetBytes, kSmallest, kLargest);
+  const std::size_t bytes =
+      wanted / kSmallest * kSmallest;  // models of about the same size share a measurement
+  const auto found = known.find({threads, bytes});
   if (found != known.end()) return found->second;
-  return known[threads] = measure(threads);
+  return known[{threads, bytes}] = measure(threads, bytes);
 }
 
 }  // namespace quern::engine::runtime

@@ -66,8 +66,9 @@ struct Timings {
   double decodeMs = 0;         ///< first token to last
   double tokensPerSecond = 0;  ///< decode: (completionTokens - 1) / decodeMs
   double promptTokensPerSecond = 0;
-  double bandwidthShare =
-      0;  ///< bytes that decoding had to read / time, against measuredReadBandwidth(); 0…1
+  /// Bytes that decoding had to read / time, against measuredReadBandwidth() of as many bytes as the weights
+  /// have. About 0…1; noise in either measurement can carry it past 1.
+  double bandwidthShare = 0;
 };
 
 struct TokenLogprob {

@@ -21,13 +21,12 @@ class LoadedEngine : public Engine {
  public:
   LoadedEngine(ModelInfo info, LoadOptions options, std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
                std::shared_ptr<const chat::Template> chatTemplate,
-               std::unique_ptr<runtime::Executable> executable)
+               std::unique_ptr<runtime::Executable> executable, double bandwidth)
       : info_(std::move(info)),
         options_(std::move(options)),
         tokenizer_(std::move(tokenizer)),
         chatTemplate_(std::move(chatTemplate)),
-        loop_(std::move(executable), tokenizer_, options_, runtime::measuredReadBandwidth(options_.threads)) {
-  }
+        loop_(std::move(executable), tokenizer_, options_, bandwidth) {}
 
   base::Result<RequestId> submit(Request request, std::shared_ptr<EventSink> sink) override {
     return loop_.submit(std::move(request), std::move(sink));
@@ -104,9 +103,10 @@ base::Result<std::shared_ptr<Engine>> Engine::load(const std::filesystem::path& 
   QUERN_ASSIGN(auto executable, runtime::makeCpuBackend()->compile(file, program, compile, progress));
   options.threads = executable->threads();
   if (progress && !progress(1.0)) return base::Error(base::ErrorCode::kCancelled, "Loading was cancelled.");
+  const double bandwidth = runtime::measuredReadBandwidth(options.threads, executable->memory().weightBytes);
   return std::shared_ptr<Engine>(std::make_shared<LoadedEngine>(std::move(info), std::move(options),
                                                                 std::move(tokenizer), std::move(chatTemplate),
-                                                                std::move(executable)));
+                                                                std::move(executable), bandwidth));
 }
 
 }  // namespace quern::engine::scheduler

@@ -19,13 +19,10 @@ using Loaded = engine::base::Result<std::shared_ptr<Engine>>;
 
 constexpr qint64 kProgressEveryMs = 33;
 
-/// "SmolLM2-135M_Instruct" → "SmolLM2 135M Instruct"; names that are written for people already stay.
-QString forPeople(const std::string& name) {
-  QString text = QString::fromStdString(name).simplified();
-  if (!text.contains(QLatin1Char(' '))) {
-    text.replace(QLatin1Char('_'), QLatin1Char(' ')).replace(QLatin1Char('-'), QLatin1Char(' '));
-  }
-  return text;
+/// "SmolLM2-135M_Instruct.gguf" → "SmolLM2 135M Instruct"
+QString forPeople(const std::filesystem::path& path) {
+  QString text = QString::fromStdString(path.stem().string());
+  return text.replace(QLatin1Char('_'), QLatin1Char(' ')).replace(QLatin1Char('-'), QLatin1Char(' ')).simplified();
 }
 
 /// One load; shared with the worker thread.
@@ -78,7 +75,7 @@ void ModelService::load(const std::filesystem::path& path, const LoadOptions& op
   d_->state = State::kLoading;
   d_->progress = 0;
   d_->path = path;
-  d_->name = forPeople(path.stem().string());
+  d_->name = forPeople(path);
   d_->error.reset();
   Q_EMIT stateChanged();  // whoever holds the old engine lets go of it here, before its memory is needed
   d_->bury(std::move(old));
@@ -113,7 +110,8 @@ void ModelService::load(const std::filesystem::path& path, const LoadOptions& op
           }
           d_->ticket.reset();
           if (made) {
-            d_->name = forPeople(made->info().name);
+            // The name stays the file's: it is what `quern list` shows and people type. "general.name" is often a
+            // training run's.
             d_->engine = std::move(made);
             *loaded = Error(ErrorCode::kCancelled, "taken");
             d_->progress = 1;

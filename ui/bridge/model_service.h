@@ -40,7 +40,7 @@ class ModelService : public QObject {
   State state() const;
   double progress() const;  ///< 0…1 while loading
   std::filesystem::path path() const;
-  QString modelName() const;  ///< for people: "SmolLM2 135M Instruct"; the file's stem while it loads
+  QString modelName() const;  ///< for people, from the file's name: "SmolLM2 135M Instruct"
   std::optional<engine::base::Error> error() const;           ///< with kFailed
   std::shared_ptr<engine::scheduler::Engine> engine() const;  ///< null unless kReady
   const Renderer& renderer() const;

@@ -5,11 +5,34 @@
 #include <limits>
 
 namespace quern::ui {
+namespace {
+
+/// Words longer than this get places where they may be broken: Qt's line breaking is quadratic in a word's
+/// length, and a megabyte of "aaa…" would stop the window for half a minute.
+constexpr qsizetype kLongestWord = 500;
+
+QString withBreaks(const QString& text) {
+  qsizetype run = 0;
+  QString out;
+  qsizetype done = 0;
+  for (qsizetype i = 0; i < text.size(); ++i) {
+    run = text[i].isSpace() ? 0 : run + 1;
+    if (run < kLongestWord || text[i].isHighSurrogate()) continue;
+    out += QStringView(text).mid(done, i + 1 - done);
+    out += TextBox::kBreak;
+    done = i + 1;
+    run = 0;
+  }
+  return done == 0 ? text : out + QStringView(text).mid(done);
+}
+
+}  // namespace
 
 TextBox::TextBox(const Theme& theme, const std::vector<Span>& spans, Style style) : theme_(&theme) {
   QString text;
   QVector<QTextLayout::FormatRange> formats;
   for (const Span& span : spans) {
+    const QString shown = withBreaks(span.text);
     QTextCharFormat format;
     format.setForeground(theme.color(style.color));
     if (span.bold || style.bold) format.setFontWeight(QFont::DemiBold);
@@ -24,10 +47,10 @@ TextBox::TextBox(const Theme& theme, const std::vector<Span>& spans, Style style
     if (!span.link.isEmpty()) {
       format.setForeground(theme.color(Color::kAccent));
       format.setFontUnderline(true);
-      links_.push_back({{static_cast<int>(text.size()), static_cast<int>(span.text.size())}, span.link});
+      links_.push_back({{static_cast<int>(text.size()), static_cast<int>(shown.size())}, span.link});
     }
-    formats.push_back({static_cast<int>(text.size()), static_cast<int>(span.text.size()), format});
-    text += span.text;
+    formats.push_back({static_cast<int>(text.size()), static_cast<int>(shown.size()), format});
+    text += shown;
   }
   prepare(text, std::move(formats), style);
 }

@@ -22,6 +22,9 @@ struct Mark {
 
 class TextBox {
  public:
+  /// Put into very long words so that they can be broken (U+200B); to be taken out of what is copied.
+  static constexpr QChar kBreak{0x200B};
+
   struct Style {
     TextStyle text = TextStyle::kReading;
     Color color = Color::kText;

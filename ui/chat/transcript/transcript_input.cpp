@@ -275,7 +275,7 @@ QString TranscriptView::Private::selectedText() const {
       all += text.mid(begin, end - begin);
     }
   }
-  all.replace(QChar::LineSeparator, u'\n');
+  all.replace(QChar::LineSeparator, u'\n').remove(TextBox::kBreak);
   return all;
 }
 
