@@ -23,7 +23,9 @@ QString withBreaks(const QString& text) {
     done = i + 1;
     run = 0;
   }
-  return done == 0 ? text : out + QStringView(text).mid(done);
+  if (done == 0) return text;
+  out += QStringView(text).mid(done);
+  return out;
 }
 
 }  // namespace
