@@ -152,10 +152,9 @@ class Reader {
     }
     switch (type) {
       case MD_TEXT_BR:
-        add(QString(QChar::LineSeparator));
-        break;
       case MD_TEXT_SOFTBR:
-        add(QStringLiteral(" "));
+        // Models mean the line breaks that they write: verses, addresses, code without a fence.
+        add(QString(QChar::LineSeparator));
         break;
       case MD_TEXT_NULLCHAR:
         add(QString(QChar::ReplacementCharacter));

@@ -73,9 +73,9 @@ void MessageLayout::layOutQuestion(const TranscriptItem& item, const View& view)
   for (auto& [rect, name] : chips_) rect.translate(left + padding, 0);
   plainAt_ = {left + padding, top};
   bubble_ = {left, 0, bubbleWidth, top + plain_->height() + theme_.scaled(10)};
-  const qreal actionsTop = bubble_.bottom() + theme_.scaled(4);
-  addActions(item, left, view.columnWidth, actionsTop);
-  height_ = actionsTop + theme_.scaled(kActionSize) + theme_.scaled(kRowGap) / 2.0;
+  addActions(item, left, view.columnWidth, bubble_.bottom());
+  const qreal below = item.siblings > 1 ? theme_.scaled(kActionSize + 4) : 0;
+  height_ = bubble_.bottom() + below + theme_.scaled(kRowGap) * 2 / 3.0;
 }
 
 void MessageLayout::layOutSection(Section& section, const QString& text, qreal width, TextStyle style) {
@@ -220,8 +220,9 @@ void MessageLayout::addActions(const TranscriptItem& item, qreal left, qreal rig
   const QString version = QStringLiteral("%1/%2").arg(item.sibling + 1).arg(item.siblings);
   const qreal versionWidth =
       hasVersions ? 2 * size + metrics.horizontalAdvance(version) + theme_.scaled(8) : 0;
-  qreal x =
-      question_ ? right - versionWidth - size * static_cast<qreal>(actions.size()) : left - theme_.scaled(6);
+  // A question's versions stand below its bubble, what can be done with it to the bubble's left.
+  qreal x = question_ ? right - versionWidth : left - theme_.scaled(6);
+  if (question_) top += theme_.scaled(4);
   if (hasVersions) {
     Target previous{Target::Kind::kPrevious,
                     {x, top, size, size},
