@@ -1,4 +1,5 @@
 #include "engine/runtime/cpu/thread_pool.h"
+#include "engine/runtime/cpu/phases.h"
 
 #include <gtest/gtest.h>
 
@@ -23,24 +24,49 @@ TEST(ThreadPool, RunsEveryWorkerOnceAndReturnsWhenAllAreDone) {
   }
 }
 
-TEST(ThreadPool, BarrierShowsEveryoneWhatOthersWroteBefore) {
+TEST(ThreadPool, APhaseShowsEveryoneWhatOthersWroteBefore) {
   constexpr std::int32_t kThreads = 3;
+  constexpr std::int32_t kShares = 7;
   constexpr int kRounds = 300;
   ThreadPool pool(kThreads);
+  Phases phases(2 * kRounds);
   pool.setActive(true);
-  // Plain, not atomic: a barrier that orders nothing shows as a wrong sum here and as a race under TSan.
-  std::vector<int> cells(kThreads);
-  std::vector<int> wrong(kThreads);
+  for (int run = 0; run < 3; ++run) {
+    // Plain, not atomic: a phase that orders nothing shows as a wrong sum here and as a race under TSan.
+    std::vector<int> cells(kShares);
+    std::vector<int> wrong(kThreads);
+    std::vector<int> taken(kShares);
+    phases.reset(phases.most());
+    pool.run([&](std::int32_t worker) {
+      for (int round = 1; round <= kRounds; ++round) {
+        const auto phase = static_cast<std::size_t>(2 * (round - 1));
+        phases.run(phase, kShares, [&](std::int32_t share) {
+          cells[static_cast<std::size_t>(share)] = round;
+          ++taken[static_cast<std::size_t>(share)];
+        });
+        // Nobody writes again before this phase is over, which needs every share to have looked.
+        phases.run(phase + 1, kShares, [&](std::int32_t) {
+          if (std::accumulate(cells.begin(), cells.end(), 0) != round * kShares)
+            ++wrong[static_cast<std::size_t>(worker)];
+        });
+      }
+    });
+    EXPECT_EQ(std::accumulate(wrong.begin(), wrong.end(), 0), 0);
+    EXPECT_EQ(taken, std::vector<int>(kShares, kRounds));
+  }
+}
+
+TEST(ThreadPool, APhaseDoesNotWaitForAWorkerThatHoldsNoShare) {
+  ThreadPool pool(2);
+  Phases phases(100);
+  std::atomic<bool> finished{false};
   pool.run([&](std::int32_t worker) {
-    const auto own = static_cast<std::size_t>(worker);
-    for (int round = 1; round <= kRounds; ++round) {
-      cells[own] = round;
-      pool.barrier();
-      if (std::accumulate(cells.begin(), cells.end(), 0) != round * kThreads) ++wrong[own];
-      pool.barrier();
-    }
+    // Worker 1 comes late: the other must get through all phases without it.
+    while (worker == 1 && !finished.load()) std::this_thread::yield();
+    for (std::size_t phase = 0; phase < phases.most(); ++phase) phases.run(phase, 5, [](std::int32_t) {});
+    if (worker == 0) finished.store(true);
   });
-  EXPECT_EQ(std::accumulate(wrong.begin(), wrong.end(), 0), 0);
+  EXPECT_TRUE(finished.load());
 }
 
 TEST(ThreadPool, WakesSleepersWhetherActiveOrNot) {

@@ -15,6 +15,11 @@ using model::Buffer;
 /// Up to this many tokens every worker prepares the whole input for itself: norming and rounding a row twice
 /// costs less than a barrier.
 constexpr std::int64_t kPrivateTokens = 4;
+/// Shares of a phase for each thread at most: with more of them a worker that was put aside costs less, with
+/// fewer the counters do.
+constexpr std::int64_t kSharesAThread = 4;
+/// Tiles of 16 rows in a share at least: about a microsecond of reading.
+constexpr std::int64_t kTilesAShare = 6;
 /// Query tokens of one share of attention: enough that widening keys and values is paid for, few enough that
 /// shares of a 512-token prompt are many.
 constexpr std::int32_t kAttentionTokens = 32;
@@ -89,6 +94,8 @@ base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr
     const auto floats = static_cast<std::size_t>(rows) * static_cast<std::size_t>(program.widthOf(buffer));
     QUERN_ASSIGN(e.buffers_[i], AlignedBuffer::allocate(floats * sizeof(float)));
   }
+  // A step has two phases at most, one to prepare and one to compute.
+  e.phases_ = std::make_unique<Phases>(2 * (e.plan_.body.size() + e.plan_.head.size()));
   QUERN_ASSIGN(e.shared_, ActivationSpace::make(options.batchTokens, e.plan_.widestInput));
   const std::int32_t group = program.heads / program.kvHeads;
   for (std::int32_t worker = 0; worker < threads; ++worker) {
@@ -229,12 +236,15 @@ void CpuExecutable::layAttention(const Batch& batch) {
 base::Result<void> CpuExecutable::run(const Batch& batch) {
   QUERN_TRY(check(batch));
   lay(batch);
+  phases_->reset(phases_->most());
   pool_->run([this](std::int32_t worker) { work(worker); });
   batch_ = nullptr;
   return base::ok();
 }
 
 void CpuExecutable::work(std::int32_t worker) {
+  std::size_t phase = 0;
+  const auto tokens = static_cast<std::int64_t>(tokens_.size());
   for (const auto* steps : {&plan_.body, &plan_.head}) {
     const bool head = steps == &plan_.head;
     if (head && wanted_.empty()) break;
@@ -242,48 +252,53 @@ void CpuExecutable::work(std::int32_t worker) {
       std::visit(
           [&](const auto& one) {
             using T = std::decay_t<decltype(one)>;
-            if constexpr (std::is_same_v<T, EmbedStep>) embed(one, worker);
-            if constexpr (std::is_same_v<T, NormAddStep>) normAdd(one, worker);
-            if constexpr (std::is_same_v<T, ProjectStep>) project(one, worker, head);
-            if constexpr (std::is_same_v<T, AttendStep>) attend(one, worker);
+            if constexpr (std::is_same_v<T, EmbedStep>) {
+              overTokens(phase, tokens, [&](std::int64_t token) { embed(one, token); });
+            }
+            if constexpr (std::is_same_v<T, NormAddStep>) {
+              overTokens(phase, tokens, [&](std::int64_t token) { normAdd(one, token); });
+            }
+            if constexpr (std::is_same_v<T, ProjectStep>) project(one, worker, phase, head);
+            if constexpr (std::is_same_v<T, AttendStep>) attend(one, worker, phase);
           },
           step);
-      pool_->barrier();
     }
   }
 }
 
-void CpuExecutable::embed(const EmbedStep& step, std::int32_t worker) {
-  const auto [begin, end] = share(static_cast<std::int64_t>(tokens_.size()), worker);
-  for (std::int64_t t = begin; t < end; ++t) {
-    const Token& token = tokens_[static_cast<std::size_t>(t)];
-    float* x = row(Buffer::kResidual, t);
-    kernels::reference::dequantizeRow(step.type,
-                                      step.rows + static_cast<std::size_t>(token.id) * step.rowBytes, x,
-                                      static_cast<std::size_t>(program_.width));
-    if (step.scale != 1.0F) {
-      for (std::int32_t i = 0; i < program_.width; ++i) x[i] *= step.scale;
-    }
-    for (std::size_t r = 0; r < program_.ropes.size(); ++r) {
-      const model::Rope& rope = program_.ropes[r];
-      const std::vector<float>& frequencies = longRope_[r] ? rope.longFrequencies : rope.frequencies;
-      float* cosSin = cosSin_[r].as<float>() + t * rope.rotary;
-      for (std::size_t i = 0; i < frequencies.size(); ++i) {
-        const float angle = static_cast<float>(token.position) * frequencies[i];
-        cosSin[2 * i] = std::cos(angle) * rope.magnitude;
-        cosSin[2 * i + 1] = std::sin(angle) * rope.magnitude;
-      }
+/// A phase of work(token), a few tokens a share.
+template <class Work>
+void CpuExecutable::overTokens(std::size_t& phase, std::int64_t tokens, Work&& work) {
+  const std::int64_t shares = std::min<std::int64_t>(tokens, kSharesAThread * pool_->threads());
+  phases_->run(phase++, static_cast<std::int32_t>(shares), [&](std::int32_t share) {
+    for (std::int64_t t = tokens * share / shares; t < tokens * (share + 1) / shares; ++t) work(t);
+  });
+}
+
+void CpuExecutable::embed(const EmbedStep& step, std::int64_t t) {
+  const Token& token = tokens_[static_cast<std::size_t>(t)];
+  float* x = row(Buffer::kResidual, t);
+  kernels::reference::dequantizeRow(step.type, step.rows + static_cast<std::size_t>(token.id) * step.rowBytes,
+                                    x, static_cast<std::size_t>(program_.width));
+  if (step.scale != 1.0F) {
+    for (std::int32_t i = 0; i < program_.width; ++i) x[i] *= step.scale;
+  }
+  for (std::size_t r = 0; r < program_.ropes.size(); ++r) {
+    const model::Rope& rope = program_.ropes[r];
+    const std::vector<float>& frequencies = longRope_[r] ? rope.longFrequencies : rope.frequencies;
+    float* cosSin = cosSin_[r].as<float>() + t * rope.rotary;
+    for (std::size_t i = 0; i < frequencies.size(); ++i) {
+      const float angle = static_cast<float>(token.position) * frequencies[i];
+      cosSin[2 * i] = std::cos(angle) * rope.magnitude;
+      cosSin[2 * i + 1] = std::sin(angle) * rope.magnitude;
     }
   }
 }
 
-void CpuExecutable::normAdd(const NormAddStep& step, std::int32_t worker) {
-  const auto [begin, end] = share(static_cast<std::int64_t>(tokens_.size()), worker);
-  for (std::int64_t t = begin; t < end; ++t) {
-    float* normed = row(step.in, t);
-    kernels_.rmsNorm(normed, step.weight, step.epsilon, program_.width, normed);
-    kernels_.add(row(Buffer::kResidual, t), normed, program_.width);
-  }
+void CpuExecutable::normAdd(const NormAddStep& step, std::int64_t token) {
+  float* normed = row(step.in, token);
+  kernels_.rmsNorm(normed, step.weight, step.epsilon, program_.width, normed);
+  kernels_.add(row(Buffer::kResidual, token), normed, program_.width);
 }
 
 void CpuExecutable::prepare(const ProjectStep& step, std::int64_t token, ActivationSpace& space, bool head) {
@@ -311,27 +326,36 @@ void CpuExecutable::prepare(const ProjectStep& step, std::int64_t token, Activat
   }
 }
 
-void CpuExecutable::project(const ProjectStep& step, std::int32_t worker, bool head) {
+void CpuExecutable::project(const ProjectStep& step, std::int32_t worker, std::size_t& phase, bool head) {
   const auto tokens = static_cast<std::int64_t>(head ? wanted_.size() : tokens_.size());
   const bool isPrivate = tokens <= kPrivateTokens;
   ActivationSpace& space = isPrivate ? workers_[static_cast<std::size_t>(worker)].input : shared_;
-  const auto [begin, end] =
-      isPrivate ? std::pair<std::int64_t, std::int64_t>(0, tokens) : share(tokens, worker);
-  for (std::int64_t t = begin; t < end; ++t) prepare(step, t, space, head);
-  if (!isPrivate) pool_->barrier();
-
-  const std::int64_t together = std::max<std::int64_t>(32, kActivationBytes / step.cols);
-  for (std::int64_t first = 0; first < tokens; first += together) {
-    multiply(step, worker, space, first, std::min(together, tokens - first));
+  if (!isPrivate) {
+    overTokens(phase, tokens, [&](std::int64_t token) { prepare(step, token, space, head); });
   }
+  const std::int64_t together = std::max<std::int64_t>(32, kActivationBytes / step.cols);
+  const std::int32_t threads = pool_->threads();
+  const std::int64_t shares =
+      threads == 1 ? 1
+                   : std::clamp<std::int64_t>(step.tiles / kTilesAShare, threads, kSharesAThread * threads);
+  bool prepared = !isPrivate;
+  phases_->run(phase++, static_cast<std::int32_t>(shares), [&](std::int32_t share) {
+    // Whoever holds a share knows that the input is still what it was: the phase is not over.
+    for (std::int64_t t = 0; t < tokens && !prepared; ++t) prepare(step, t, space, head);
+    prepared = true;
+    const std::int64_t firstTile = step.tiles * share / shares;
+    const std::int64_t lastTile = step.tiles * (share + 1) / shares;
+    for (std::int64_t first = 0; first < tokens; first += together) {
+      multiply(step, firstTile, lastTile, space, first, std::min(together, tokens - first));
+    }
+  });
 }
 
-void CpuExecutable::multiply(const ProjectStep& step, std::int32_t worker, ActivationSpace& space,
-                             std::int64_t first, std::int64_t tokens) {
+void CpuExecutable::multiply(const ProjectStep& step, std::int64_t firstTile, std::int64_t lastTile,
+                             ActivationSpace& space, std::int64_t first, std::int64_t tokens) {
   const kernels::cpu::Activations x{space.values(first, step.cols), step.cols,
                                     space.quantized(first, step.cols), space.scales(first, step.cols),
                                     space.sums(first, step.cols)};
-  const auto [firstTile, lastTile] = share(step.tiles, worker);
   for (const PackedProjection& one : step.outputs) {
     const std::int64_t rowBegin =
         std::max<std::int64_t>(0, firstTile - one.firstTile) * kernels::cpu::kRowTile;
@@ -376,27 +400,18 @@ void CpuExecutable::prepareAttention(const AttendStep& step, std::int64_t token,
   }
 }
 
-void CpuExecutable::attend(const AttendStep& step, std::int32_t worker) {
+void CpuExecutable::attend(const AttendStep& step, std::int32_t worker, std::size_t& phase) {
   Worker& space = workers_[static_cast<std::size_t>(worker)];
-  if (fusesAttention_) {
+  if (!fusesAttention_) {
+    overTokens(phase, static_cast<std::int64_t>(tokens_.size()),
+               [&](std::int64_t token) { prepareAttention(step, token, 0, program_.kvHeads); });
+  }
+  phases_->run(phase++, static_cast<std::int32_t>(units_.size()), [&](std::int32_t index) {
+    const AttentionUnit& unit = units_[static_cast<std::size_t>(index)];
     // One token a sequence: who attends for a head also prepares it, and nobody waits in between.
-    const auto [begin, end] = share(static_cast<std::int64_t>(units_.size()), worker);
-    for (std::int64_t i = begin; i < end; ++i) {
-      const AttentionUnit& unit = units_[static_cast<std::size_t>(i)];
-      prepareAttention(step, unit.firstToken, unit.head, 1);
-      attendUnit(step, unit, space);
-    }
-    return;
-  }
-  const auto [begin, end] = share(static_cast<std::int64_t>(tokens_.size()), worker);
-  for (std::int64_t t = begin; t < end; ++t) prepareAttention(step, t, 0, program_.kvHeads);
-  if (worker == 0) nextUnit_.store(0, std::memory_order_relaxed);
-  pool_->barrier();
-  const auto all = static_cast<std::int32_t>(units_.size());
-  for (std::int32_t i = nextUnit_.fetch_add(1, std::memory_order_relaxed); i < all;
-       i = nextUnit_.fetch_add(1, std::memory_order_relaxed)) {
-    attendUnit(step, units_[static_cast<std::size_t>(i)], space);
-  }
+    if (fusesAttention_) prepareAttention(step, unit.firstToken, unit.head, 1);
+    attendUnit(step, unit, space);
+  });
 }
 
 void CpuExecutable::attendUnit(const AttendStep& step, const AttentionUnit& unit, Worker& space) {

@@ -1,4 +1,4 @@
-// Runs a Plan: one dispatch to the pool a step, barriers between operations that depend on each other.
+// Runs a Plan: one dispatch to the pool a step, a phase for every operation that depends on the one before.
 #pragma once
 
 #include <array>
@@ -11,6 +11,7 @@
 #include "engine/model/program.h"
 #include "engine/runtime/backend.h"
 #include "engine/runtime/cpu/kv_cache.h"
+#include "engine/runtime/cpu/phases.h"
 #include "engine/runtime/cpu/plan.h"
 #include "engine/runtime/cpu/thread_pool.h"
 
@@ -77,7 +78,7 @@ class CpuExecutable : public Executable {
     std::int32_t firstToken;  ///< in the batch
     std::int32_t tokens;
   };
-  /// What a worker has for itself, so that small batches need no barrier between preparing and multiplying.
+  /// What a worker has for itself, so that small batches need no phase between preparing and multiplying.
   struct Worker {
     ActivationSpace input;
     AlignedBuffer attention;                     ///< floats of scratch
@@ -92,13 +93,15 @@ class CpuExecutable : public Executable {
   void layAttention(const Batch& batch);
   void work(std::int32_t worker);
 
-  void embed(const EmbedStep& step, std::int32_t worker);
-  void normAdd(const NormAddStep& step, std::int32_t worker);
-  void project(const ProjectStep& step, std::int32_t worker, bool head);
-  void multiply(const ProjectStep& step, std::int32_t worker, ActivationSpace& space, std::int64_t first,
-                std::int64_t tokens);
+  void embed(const EmbedStep& step, std::int64_t token);
+  void normAdd(const NormAddStep& step, std::int64_t token);
+  void project(const ProjectStep& step, std::int32_t worker, std::size_t& phase, bool head);
+  void multiply(const ProjectStep& step, std::int64_t firstTile, std::int64_t lastTile,
+                ActivationSpace& space, std::int64_t first, std::int64_t tokens);
   void prepare(const ProjectStep& step, std::int64_t token, ActivationSpace& space, bool head);
-  void attend(const AttendStep& step, std::int32_t worker);
+  void attend(const AttendStep& step, std::int32_t worker, std::size_t& phase);
+  template <class Work>
+  void overTokens(std::size_t& phase, std::int64_t tokens, Work&& work);
   void prepareAttention(const AttendStep& step, std::int64_t token, std::int32_t firstHead,
                         std::int32_t heads);
   void attendUnit(const AttendStep& step, const AttentionUnit& unit, Worker& space);
@@ -106,16 +109,12 @@ class CpuExecutable : public Executable {
   float* row(model::Buffer buffer, std::int64_t token) {
     return buffers_[static_cast<std::size_t>(buffer)].as<float>() + token * program_.widthOf(buffer);
   }
-  std::pair<std::int64_t, std::int64_t> share(std::int64_t items, std::int32_t worker) const {
-    const std::int64_t threads = pool_->threads();
-    return {items * worker / threads, items * (worker + 1) / threads};
-  }
-
   std::shared_ptr<const gguf::File> file_;
   model::Program program_;
   const kernels::cpu::Kernels& kernels_;
   CompileOptions options_;
   std::unique_ptr<ThreadPool> pool_;
+  std::unique_ptr<Phases> phases_;
   Plan plan_;
   KvCache cache_;
   std::array<AlignedBuffer, model::kBuffers> buffers_;
@@ -131,7 +130,6 @@ class CpuExecutable : public Executable {
   std::vector<std::int32_t> wanted_;  ///< batch rows whose logits are asked for
   std::vector<AttentionUnit> units_;
   bool fusesAttention_ = false;  ///< who attends for a head has also prepared it
-  alignas(64) std::atomic<std::int32_t> nextUnit_{0};
 };
 
 }  // namespace quern::engine::runtime

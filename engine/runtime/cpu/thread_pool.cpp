@@ -8,24 +8,13 @@
 #include <string>
 
 #include "engine/base/check.h"
+#include "engine/runtime/cpu/phases.h"
 
 namespace quern::engine::runtime {
 namespace {
 
-/// About 20 µs of waiting: longer than any imbalance between shares of a small operation, much shorter than
-/// the time slice that another process may have taken.
-constexpr int kSpinsBeforeYield = 2000;
 /// About 2 ms: the pause between two steps is far shorter while tokens are being made.
 constexpr int kSpinsBeforeSleep = 200'000;
-
-/// Tells the processor that this is a waiting loop (x86 PAUSE), without an intrinsics header.
-void relax() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 
 void pin(std::thread& thread, int processor) {
   cpu_set_t set;
@@ -36,23 +25,7 @@ void pin(std::thread& thread, int processor) {
 
 }  // namespace
 
-void SpinBarrier::wait() {
-  const std::uint32_t generation = generation_.load(std::memory_order_relaxed);
-  if (arrived_.fetch_add(1, std::memory_order_acq_rel) == workers_ - 1) {
-    arrived_.store(0, std::memory_order_relaxed);
-    generation_.store(generation + 1, std::memory_order_release);
-    return;
-  }
-  for (int spins = 0; generation_.load(std::memory_order_acquire) == generation; ++spins) {
-    if (spins < kSpinsBeforeYield) {
-      relax();
-    } else {
-      std::this_thread::yield();
-    }
-  }
-}
-
-ThreadPool::ThreadPool(std::int32_t threads) : threads_(threads), barrier_(threads) {
+ThreadPool::ThreadPool(std::int32_t threads) : threads_(threads) {
   QUERN_CHECK(threads >= 1, "a pool needs a worker");
   const std::vector<int> cores = physicalCores();
   for (std::int32_t worker = 1; worker < threads; ++worker) {

@@ -1,5 +1,5 @@
 // Worker threads for one executable: everyone runs the same function, each with its number, and meets the
-// others at barriers inside it. The calling thread is worker 0.
+// others in the phases (phases.h) inside it. The calling thread is worker 0.
 #pragma once
 
 #include <atomic>
@@ -9,20 +9,6 @@
 #include <vector>
 
 namespace quern::engine::runtime {
-
-/// Where all workers of a step wait for each other. Arrivals and releases are on cache lines of their own, so
-/// that waiting does not slow down those who still arrive.
-class SpinBarrier {
- public:
-  explicit SpinBarrier(std::int32_t workers) : workers_(workers) {}
-  /// Everything that any worker wrote before is seen by all afterwards.
-  void wait();
-
- private:
-  const std::int32_t workers_;
-  alignas(64) std::atomic<std::int32_t> arrived_{0};
-  alignas(64) std::atomic<std::uint32_t> generation_{0};
-};
 
 /// run() is called by one thread at a time.
 class ThreadPool {
@@ -38,8 +24,6 @@ class ThreadPool {
   std::int32_t threads() const { return threads_; }
   /// Calls work(0) here and work(1…) on the workers; returns when all have returned.
   void run(const Work& work);
-  /// For use inside work: waits for all workers.
-  void barrier() { barrier_.wait(); }
   /// While active, idle workers spin, so that a step begins within a microsecond; otherwise they sleep.
   void setActive(bool active);
 
@@ -47,7 +31,6 @@ class ThreadPool {
   void loop(std::int32_t worker);
 
   const std::int32_t threads_;
-  SpinBarrier barrier_;
   const Work* work_ = nullptr;
   alignas(64) std::atomic<std::uint32_t> epoch_{0};
   alignas(64) std::atomic<std::int32_t> running_{0};
