@@ -323,7 +323,7 @@ class Translator {
                        : name == u"dot"   ? 0x307
                        : name == u"ddot"  ? 0x308
                                           : 0x304);
-      out.push_back({argument(depth) + mark});
+      out.push_back({(argument(depth) + mark).normalized(QString::NormalizationForm_C)});
     } else {
       return false;
     }

@@ -8,7 +8,7 @@ namespace {
 
 qsizetype leadingSpaces(QStringView line) {
   qsizetype at = 0;
-  while (at < line.size() && line[at] == u' ') ++at;
+  while (at < line.size() && (line[at] == u' ' || line[at] == u'\r')) ++at;  // a lone \r is a space
   return at;
 }
 
@@ -75,7 +75,7 @@ std::vector<QStringView> splitChunks(QStringView text) {
     if (!complete) end = text.size();
     const QStringView line = text.mid(at, end - at);
     const bool isBlank = isBlankLine(line);
-    const bool isIndented = !line.isEmpty() && (line[0] == u' ' || line[0] == u'\t');
+    const bool isIndented = !line.isEmpty() && (line[0] == u' ' || line[0] == u'\t' || line[0] == u'\r');
     // A list ends at what stands left of it, and so does a fence in the list.
     if (fenceInList && !isBlank && !isIndented) fence = {}, fenceInList = false;
     if (fence.length > 0) {
@@ -97,7 +97,8 @@ std::vector<QStringView> splitChunks(QStringView text) {
       }
       if (isRule || (!isIndented && (line[0] == u'#' || line[0] == u'>'))) listContent = 0;
       // Nested items stand at the content of theirs or deeper, and change nothing here.
-      if (item.content > 0 && (listContent == 0 || item.indent < listContent)) listContent = item.content;
+      if (item.content > 0 && (listContent == 0 ? item.indent < 4 : item.indent < listContent))
+        listContent = item.content;
       fence = fenceOf(line);
       fenceInList = fence.length > 0 && listContent > 0 && fence.indent >= listContent;
       if (fence.length > 0 && !fenceInList) listContent = 0;

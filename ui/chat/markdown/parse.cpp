@@ -17,6 +17,7 @@ namespace {
 /// small texts that become huge. Beyond this a text is shown as it is written.
 constexpr qsizetype kMostCells = 200'000;
 constexpr qsizetype kMostLinkText = 4'000'000;
+constexpr qsizetype kMostLinkSteps = 500'000'000;  // about half a second
 
 QString fromMd4c(const MD_CHAR* text, MD_SIZE size) {
   return QString::fromUtf8(text, static_cast<qsizetype>(size));
@@ -230,14 +231,12 @@ class Reader {
     afterFormula_ = true;
   }
 
-  static bool isSpace(const QString& text) {
-    return text == u" " || (text.size() == 1 && text[0] == QChar::LineSeparator);
-  }
+  static bool isSpace(QChar c) { return c == u' ' || c == QChar::LineSeparator; }
 
   static void trimEnd(Block& block) {
     while (!block.spans.empty() && !block.spans.back().code) {
       QString& text = block.spans.back().text;
-      while (text.endsWith(u' ') || text.endsWith(QChar::LineSeparator)) text.chop(1);
+      while (!text.isEmpty() && isSpace(text.back())) text.chop(1);
       if (!text.isEmpty()) break;
       block.spans.pop_back();
     }
@@ -247,10 +246,11 @@ class Reader {
     if (text.isEmpty()) return;
     if (inCell_) return addTo(blocks.back().rows.back().back(), text, math);
     if (needsBlock_) {  // a paragraph's own event comes only outside tight lists, so all begin here
-      if (std::exchange(afterFormula_, false) && isSpace(text)) {
-        afterFormula_ = true;
-        return;
-      }
+      qsizetype skip = 0;
+      while (afterFormula_ && skip < text.size() && isSpace(text[skip])) ++skip;
+      if (skip == text.size()) return;
+      afterFormula_ = false;
+      if (skip > 0) return add(text.mid(skip), math);
       start(Block::Kind::kParagraph);
       needsBlock_ = false;
     }
@@ -298,6 +298,19 @@ std::vector<Block> asWritten(const QString& text) {
   return {plain};
 }
 
+/// For every use of a link definition md4c goes through all of it.
+bool hasCostlyLinks(const QString& text) {
+  qsizetype longest = 0;
+  for (qsizetype at = 0; at < text.size();) {
+    qsizetype end = text.indexOf(QStringLiteral("\n\n"), at);
+    if (end < 0) end = text.size();
+    if (end - at > longest && QStringView(text).mid(at, end - at).contains(QStringLiteral("]:")))
+      longest = end - at;
+    at = end + 2;
+  }
+  return longest > 0 && longest > kMostLinkSteps / (1 + text.count(u']'));
+}
+
 }  // namespace
 
 std::vector<Block> parseMarkdown(const QString& text) {
@@ -306,6 +319,7 @@ std::vector<Block> parseMarkdown(const QString& text) {
       .replace(kFormulaEnd, QChar(QChar::ReplacementCharacter))
       .replace(QStringLiteral("\r\n"), QStringLiteral("\n"))
       .replace(u'\r', u' ');  // md4c takes it for a line's end, splitChunks() does not
+  if (hasCostlyLinks(source)) return asWritten(text);
   std::vector<Formula> formulas;
   const QByteArray utf8 = takeFormulas(source, formulas).toUtf8();
   Reader reader(formulas);
