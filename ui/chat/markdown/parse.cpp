@@ -15,6 +15,7 @@ namespace {
 
 /// md4c repeats the address of a link definition for every use of it and fills short rows of a table up:
 /// small texts that become huge. Beyond this a text is shown as it is written.
+constexpr int kMostColumns = 128;
 constexpr qsizetype kMostCells = 200'000;
 constexpr qsizetype kMostLinkText = 4'000'000;
 constexpr qsizetype kMostLinkSteps = 500'000'000;  // about half a second
@@ -311,6 +312,19 @@ bool hasCostlyLinks(const QString& text) {
   return longest > 0 && longest > kMostLinkSteps / (1 + text.count(u']'));
 }
 
+/// A table of more columns than anybody reads: md4c takes quadratic time for it.
+bool hasTooWideTable(const QString& text) {
+  int columns = 0;
+  for (const QChar c : text) {
+    if (c == u'|') {
+      if (++columns > kMostColumns) return true;
+    } else if (c != u'-' && c != u':' && c != u' ' && c != u'\t' && c != u'>') {
+      columns = 0;  // not the line under a table's head
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 std::vector<Block> parseMarkdown(const QString& text) {
@@ -319,7 +333,7 @@ std::vector<Block> parseMarkdown(const QString& text) {
       .replace(kFormulaEnd, QChar(QChar::ReplacementCharacter))
       .replace(QStringLiteral("\r\n"), QStringLiteral("\n"))
       .replace(u'\r', u' ');  // md4c takes it for a line's end, splitChunks() does not
-  if (hasCostlyLinks(source)) return asWritten(text);
+  if (hasCostlyLinks(source) || hasTooWideTable(source)) return asWritten(text);
   std::vector<Formula> formulas;
   const QByteArray utf8 = takeFormulas(source, formulas).toUtf8();
   Reader reader(formulas);
