@@ -208,13 +208,13 @@ TEST(Stream, LosesTheDummySpaceOnce) {
   EXPECT_EQ(tokenizer->tokenText(tokenizer->encode("hello", kPlain).front()), "\xE2\x96\x81hello");
 }
 
-/// Nothing a person can paste may hold the engine up. The limit is generous for slow machines and still far
-/// below what anything quadratic would take.
+/// Nothing a person can paste may hold the engine up. The limit is generous for slow machines, busy ones and
+/// sanitizers, and still far below what anything quadratic would take (minutes).
 void expectQuick(const Pointer& tokenizer, const std::string& text, const char* what) {
   const auto start = std::chrono::steady_clock::now();
   const auto tokens = tokenizer->encode(text, kPlain);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  EXPECT_LT(took.count(), 1.5) << tokenizer->description() << ": " << what;
+  EXPECT_LT(took.count(), 20) << tokenizer->description() << ": " << what;
   EXPECT_EQ(tokenizer->decode(tokens, true) == text, true) << tokenizer->description() << ": " << what;
 }
 

@@ -38,7 +38,8 @@ class Scanner {
       return;
     }
     for (const QString& comment : language_.lineComments) {
-      if (rest.startsWith(comment)) return add(rest.size(), Color::kComment);
+      const bool mayBegin = !language_.commentNeedsSpace || at_ == 0 || line_[at_ - 1].isSpace();
+      if (mayBegin && rest.startsWith(comment)) return add(rest.size(), Color::kComment);
     }
     for (int i = 0; i < language_.longStrings.size(); ++i) {
       if (rest.startsWith(language_.longStrings[i])) {
@@ -48,7 +49,9 @@ class Scanner {
       }
     }
     const QChar c = rest[0];
-    if (language_.quotes.contains(c)) return string(c);
+    if (language_.isMarkup && (c == u'<' || c == u'>')) state_.inTag = c == u'<';
+    const bool isProse = language_.isMarkup && !state_.inTag;  // "don't" opens no string there
+    if (language_.quotes.contains(c) && !isProse) return string(c);
     if (c.isDigit()) return number();
     if (isWordStart(c)) return word();
     if (language_.isMarkup && (c == u'<' || c == u'>')) return add(1, Color::kText3);
@@ -84,6 +87,10 @@ class Scanner {
                        (language_.ignoresCase && (language_.keywords.contains(text.toLower()) ||
                                                   language_.keywords.contains(text.toUpper())));
     if (isTag || known) return add(end - at_, Color::kAccent);
+    if (language_.isMarkup) {
+      at_ = end;
+      return;
+    }
     if (language_.types.contains(language_.ignoresCase ? text.toLower() : text) ||
         (text.size() > 1 && text[0].isUpper() &&
          std::any_of(text.begin(), text.end(), [](QChar c) { return c.isLower(); }))) {

@@ -15,6 +15,7 @@ struct Language;
 struct HighlightState {
   bool inComment = false;  ///< a block comment
   int inString = -1;       ///< index of the language's long string that is open; −1: none
+  bool inTag = false;      ///< of markup, between < and >
   bool operator==(const HighlightState&) const = default;
 };
 

@@ -20,6 +20,7 @@ struct Language {
   bool ignoresCase = false;
   bool isMarkup = false;  ///< tags and attributes
   bool isDiff = false;
+  bool commentNeedsSpace = false;  ///< "a#b" holds none
 };
 
 const std::vector<Language>& languages();

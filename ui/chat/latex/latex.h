@@ -6,8 +6,8 @@
 
 namespace quern::ui {
 
-/// `source` without its dollar signs. Never fails: what is not known stays as it is written. Depth and length
-/// are bounded.
+/// `source` without its dollar signs. Rows of aligned environments are lines, rows of a matrix stand behind
+/// semicolons. Never fails: what is not known stays as it is written. Depth and length are bounded.
 QString latexToText(const QString& source);
 
 }  // namespace quern::ui

@@ -38,13 +38,17 @@ struct Block {
 };
 
 /// Parses Markdown. Never fails: whatever is no Markdown is text. HTML is shown as text. Depth beyond
-/// kDeepestNesting is flattened.
+/// kDeepestNesting is flattened. A text made to take long (tables of more than 128 columns, link definitions
+/// that multiply) is one paragraph, as written. A displayed formula is a block of its own. Not filtered: the
+/// schemes of links. For the GUI's thread.
 std::vector<Block> parseMarkdown(const QString& text);
 
 inline constexpr int kDeepestNesting = 12;
 
 /// Cuts text between blocks of the top level, so that every chunk can be parsed alone and all but the last
-/// stay as they are when text is added at the end. Joined they are the text.
+/// stay as they are when text is added at the end. Joined they are the text, and their blocks are those of
+/// the whole, with one exception that CommonMark makes: a link whose definition ([a]: …) is in another chunk
+/// stays text.
 std::vector<QStringView> splitChunks(QStringView text);
 
 }  // namespace quern::ui
