@@ -73,9 +73,9 @@ void MessageLayout::layOutQuestion(const TranscriptItem& item, const View& view)
   for (auto& [rect, name] : chips_) rect.translate(left + padding, 0);
   plainAt_ = {left + padding, top};
   bubble_ = {left, 0, bubbleWidth, top + plain_->height() + theme_.scaled(10)};
-  const qreal actionsTop = bubble_.bottom() + theme_.scaled(4);
+  const qreal actionsTop = bubble_.bottom() + theme_.scaled(2);
   addActions(item, left, view.columnWidth, actionsTop);
-  height_ = actionsTop + theme_.scaled(kActionSize) + theme_.scaled(kRowGap) / 2.0;
+  height_ = actionsTop + theme_.scaled(kActionSize + 2);
 }
 
 void MessageLayout::layOutSection(Section& section, const QString& text, qreal width, TextStyle style) {

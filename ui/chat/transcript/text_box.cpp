@@ -19,7 +19,7 @@ TextBox::TextBox(const Theme& theme, const std::vector<Span>& spans, Style style
       const QFont mono = theme.font(TextStyle::kMonoReading);
       format.setFontFamilies(mono.families());
       format.setProperty(QTextFormat::FontPixelSize, mono.pixelSize());
-      format.setBackground(theme.color(Color::kPress));
+      codes_.push_back({static_cast<int>(text.size()), static_cast<int>(span.text.size())});
     }
     if (!span.link.isEmpty()) {
       format.setForeground(theme.color(Color::kAccent));
@@ -86,7 +86,29 @@ void TextBox::draw(QPainter& painter, QPointF at, const std::vector<Mark>& marks
     format.setForeground(theme_->color(mark.foreground));
     ranges.push_back({mark.start, mark.length, format});
   }
+  drawCodeGrounds(painter, at);
   layout_->draw(&painter, at, ranges);
+}
+
+/// A rounded ground under inline code, a little wider than its letters.
+void TextBox::drawCodeGrounds(QPainter& painter, QPointF at) const {
+  if (codes_.empty()) return;
+  painter.setPen(Qt::NoPen);
+  painter.setBrush(theme_->color(Color::kPress));
+  for (const auto& [start, length] : codes_) {
+    for (int i = 0; i < layout_->lineCount(); ++i) {
+      const QTextLine line = layout_->lineAt(i);
+      const int begin = std::max(start, line.textStart());
+      const int end = std::min(start + length, line.textStart() + line.textLength());
+      if (begin >= end) continue;
+      const qreal left = line.cursorToX(begin);
+      const qreal right = line.cursorToX(end);
+      const qreal inset = lineHeight_ * 0.12;
+      painter.drawRoundedRect(QRectF(at.x() + left - 3, at.y() + i * lineHeight_ + inset, right - left + 6,
+                                     lineHeight_ - 2 * inset),
+                              4, 4);
+    }
+  }
 }
 
 int TextBox::positionAt(QPointF point) const {

@@ -37,7 +37,7 @@ class TextBox {
   void layOut(qreal width);
   qreal height() const { return height_; }
   qreal naturalWidth() const { return naturalWidth_; }
-  qreal naturalWidthUnwrapped() const;
+  qreal naturalWidthUnwrapped() const;  ///< of the longest line, were there room for it
 
   void draw(QPainter& painter, QPointF at, const std::vector<Mark>& marks) const;
   QString text() const { return layout_->text(); }
@@ -49,9 +49,12 @@ class TextBox {
  private:
   void prepare(const QString& text, QVector<QTextLayout::FormatRange> formats, const Style& style);
 
+  void drawCodeGrounds(QPainter& painter, QPointF at) const;
+
   const Theme* theme_;
   std::unique_ptr<QTextLayout> layout_;
   std::vector<std::pair<std::pair<int, int>, QString>> links_;
+  std::vector<std::pair<int, int>> codes_;  ///< start and length of inline code
   int lineHeight_ = 0;
   bool wraps_ = true;
   qreal width_ = -1;
