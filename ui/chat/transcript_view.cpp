@@ -109,8 +109,10 @@ void TranscriptView::findNext(bool forward) {
   if (count == 0) return;
   d_->currentMatch_ = d_->currentMatch_ < 0 ? (forward ? 0 : count - 1)
                                             : (d_->currentMatch_ + (forward ? 1 : count - 1)) % count;
-  const int row = d_->matches_[static_cast<std::size_t>(d_->currentMatch_)].row;
-  for (int i = 0; i < 2; ++i) d_->setOffset(d_->rowTop(row) - viewport()->height() / 4.0);
+  const Private::Match match = d_->matches_[static_cast<std::size_t>(d_->currentMatch_)];
+  d_->foundAt_ = d_->layoutOf(match.row).occurrence(d_->words_, match.occurrence);
+  for (int i = 0; i < 2; ++i)
+    d_->setOffset(d_->rowTop(match.row) + d_->foundAt_.top - viewport()->height() / 4.0);
 }
 
 void TranscriptView::paintEvent(QPaintEvent* event) {

@@ -5,6 +5,22 @@
 #include <limits>
 
 namespace quern::ui {
+namespace {
+
+/// Looking for the end of a word at every line's end takes quadratic time where a word fills hundreds of
+/// lines.
+bool hasEndlessWord(const QString& text) {
+  constexpr int kEndless = 2000;
+  if (text.size() < kEndless) return false;
+  int run = 0;
+  for (const QChar c : text) {
+    run = c.isSpace() ? 0 : run + 1;
+    if (run >= kEndless) return true;
+  }
+  return false;
+}
+
+}  // namespace
 
 TextBox::TextBox(const Theme& theme, const std::vector<Span>& spans, Style style) : theme_(&theme) {
   QString text;
@@ -50,7 +66,9 @@ void TextBox::prepare(const QString& text, QVector<QTextLayout::FormatRange> for
   wraps_ = style.wraps;
   lineHeight_ = theme_->lineHeight(style.text);
   QTextOption option;
-  option.setWrapMode(wraps_ ? QTextOption::WrapAtWordBoundaryOrAnywhere : QTextOption::NoWrap);
+  const auto wrapped =
+      hasEndlessWord(text) ? QTextOption::WrapAnywhere : QTextOption::WrapAtWordBoundaryOrAnywhere;
+  option.setWrapMode(wraps_ ? wrapped : QTextOption::NoWrap);
   option.setTabStopDistance(4 * QFontMetricsF(font).horizontalAdvance(u' '));
   layout_->setTextOption(option);
 }
@@ -87,7 +105,8 @@ void TextBox::draw(QPainter& painter, QPointF at, const std::vector<Mark>& marks
     ranges.push_back({mark.start, mark.length, format});
   }
   drawCodeGrounds(painter, at);
-  layout_->draw(&painter, at, ranges);
+  // Lines outside of the clip are not drawn: a message may be far longer than a screen.
+  layout_->draw(&painter, at, ranges, painter.clipBoundingRect());
 }
 
 /// A rounded ground under inline code, a little wider than its letters.
@@ -135,6 +154,11 @@ QString TextBox::linkAt(QPointF point) const {
     if (position >= range.first && position < range.first + range.second) return link;
   }
   return {};
+}
+
+qreal TextBox::lineTop(int character) const {
+  const QTextLine line = layout_->lineForTextPosition(character);
+  return line.isValid() ? static_cast<qreal>(line.lineNumber()) * lineHeight_ : 0;
 }
 
 QRectF TextBox::caretRect() const {

@@ -44,6 +44,7 @@ class TextBox {
   int positionAt(QPointF point) const;     ///< the nearest one
   bool containsText(QPointF point) const;  ///< there is text at this point
   QString linkAt(QPointF point) const;     ///< empty: none
+  qreal lineTop(int character) const;      ///< of the line it stands in
   QRectF caretRect() const;                ///< behind the last character
 
  private:

@@ -44,6 +44,7 @@ class TranscriptView::Private {
   qreal rowTop(int row) const;
   int rowAt(qreal y) const;  ///< y from the content's top
   qreal contentHeight() const;
+  qreal columnWidth() const;
   MessageLayout& layoutOf(int row);
   MessageLayout::View viewOf(int row) const;
   void updateScrollBar();
@@ -111,6 +112,7 @@ class TranscriptView::Private {
   };
   std::vector<Match> matches_;
   int currentMatch_ = -1;
+  MessageLayout::Found foundAt_;  ///< the current match in its row
   int markedRow_ = -1;
   QTimer markTimer_, copiedTimer_;
   int copiedRow_ = -1, copiedChunk_ = -1, copiedElement_ = -1;

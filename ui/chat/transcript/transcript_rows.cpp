@@ -13,6 +13,7 @@ namespace {
 
 constexpr int kColumn = 744;
 constexpr int kMargin = 24;
+constexpr int kNarrowest = 240;  ///< where there is less room, the rest is cut off
 constexpr int kTop = 16;
 /// Layouts that are kept beyond the viewport, in viewports on each side: scrolling back must not lay out
 /// again.
@@ -74,8 +75,7 @@ void TranscriptView::Private::reset() {
 }
 
 void TranscriptView::Private::rowsInserted(int first, int last) {
-  const qreal width =
-      std::min<qreal>(theme_.scaled(kColumn), view_.viewport()->width() - 2 * theme_.scaled(kMargin));
+  const qreal width = columnWidth();
   std::vector<Row> made;
   for (int row = first; row <= last; ++row) {
     made.emplace_back();
@@ -106,8 +106,7 @@ void TranscriptView::Private::layOutAll() {
   const int first = rowAt(offset_);
   const qreal within = first >= 0 ? offset_ - rowTop(first) : 0;
   const bool end = stick_;
-  const qreal width =
-      std::min<qreal>(theme_.scaled(kColumn), view_.viewport()->width() - 2 * theme_.scaled(kMargin));
+  const qreal width = columnWidth();
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     rows_[i].layout.reset();
     rows_[i].known = false;
@@ -124,8 +123,7 @@ void TranscriptView::Private::layOutAll() {
 MessageLayout::View TranscriptView::Private::viewOf(int row) const {
   const engine::store::Id id = model_->item(row).id;
   MessageLayout::View shown;
-  shown.columnWidth =
-      std::min<qreal>(theme_.scaled(kColumn), view_.viewport()->width() - 2 * theme_.scaled(kMargin));
+  shown.columnWidth = columnWidth();
   shown.thoughtOpen = openThoughts_.contains(id);
   shown.detailsOpen = openDetails_.contains(id);
   return shown;
@@ -149,21 +147,33 @@ MessageLayout& TranscriptView::Private::layoutOf(int row) {
 
 void TranscriptView::Private::ensureVisibleLaidOut() {
   if (rows_.empty() || view_.viewport()->height() <= 0) return updateScrollBar();
-  // Measuring rows moves the ones below. The row at the top edge stays in its place, or the end does while we
-  // stick to it.
+  // Measuring rows moves the ones below. The first row whose height was known stays in its place, or the end
+  // does while we stick to it.
   for (int round = 0; round < 8; ++round) {
     if (stick_) offset_ = std::max<qreal>(0, contentHeight() - view_.viewport()->height());
     const int first = std::max(0, rowAt(offset_));
-    const qreal within = offset_ - rowTop(first);
-    bool changed = false;
     qreal y = rowTop(first) - offset_;
+    int anchor = first;
+    qreal anchorY = y;
+    for (qreal top = y; anchor < static_cast<int>(rows_.size()) && top < view_.viewport()->height();
+         ++anchor) {
+      const Row& row = rows_[static_cast<std::size_t>(anchor)];
+      anchorY = top;
+      if (row.known || row.layout) break;
+      top += row.height;
+    }
+    if (anchor == static_cast<int>(rows_.size()) || anchorY >= view_.viewport()->height()) {
+      anchor = first;
+      anchorY = y;
+    }
+    bool changed = false;
     for (int row = first; row < static_cast<int>(rows_.size()) && y < view_.viewport()->height(); ++row) {
       const qreal before = rows_[static_cast<std::size_t>(row)].height;
       layoutOf(row);
       changed = changed || rows_[static_cast<std::size_t>(row)].height != before;
       y += rows_[static_cast<std::size_t>(row)].height;
     }
-    if (!stick_) offset_ = rowTop(first) + within;
+    if (!stick_) offset_ = rowTop(anchor) - anchorY;
     if (!changed) break;
   }
   const qreal kept = kKeptViewports * view_.viewport()->height();
@@ -231,9 +241,13 @@ void TranscriptView::Private::setOffset(qreal offset) {
   view_.viewport()->update();
 }
 
+qreal TranscriptView::Private::columnWidth() const {
+  const qreal room = view_.viewport()->width() - 2 * theme_.scaled(kMargin);
+  return std::clamp<qreal>(room, theme_.scaled(kNarrowest), theme_.scaled(kColumn));
+}
+
 QPointF TranscriptView::Private::rowOrigin(int row) const {
-  const qreal column =
-      std::min<qreal>(theme_.scaled(kColumn), view_.viewport()->width() - 2 * theme_.scaled(kMargin));
+  const qreal column = columnWidth();
   // In the middle of the whole view, so that the column stands over the composer whether there is a bar or
   // not.
   return {std::floor((view_.width() - column) / 2), std::floor(rowTop(row) - offset_)};
