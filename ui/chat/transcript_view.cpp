@@ -49,16 +49,21 @@ void TranscriptView::setModel(TranscriptModel* model) {
   if (d_->model_ != nullptr) disconnect(d_->model_, nullptr, this, nullptr);
   d_->model_ = model;
   if (model != nullptr) {
+    connect(model, &QAbstractItemModel::modelAboutToBeReset, this, [this] { d_->rememberPlace(); });
     connect(model, &QAbstractItemModel::modelReset, this, [this] { d_->reset(); });
     connect(model, &QAbstractItemModel::rowsInserted, this, [this](const QModelIndex&, int first, int last) {
-      const bool ownQuestion = d_->model_->item(last).role == engine::store::Role::kUser;
-      if (ownQuestion) d_->stick_ = true;  // who asks wants to see the answer
+      // Who asks wants to see the answer; who steps through versions wants to stay where they are.
+      const bool isComing = d_->model_->item(last).state == engine::store::MessageState::kStreaming;
+      if (isComing) d_->stick_ = true;
       d_->rowsInserted(first, last);
     });
     connect(model, &QAbstractItemModel::rowsRemoved, this, [this](const QModelIndex&, int first, int last) {
       d_->rows_.erase(d_->rows_.begin() + first, d_->rows_.begin() + last + 1);
       d_->hoveredRow_ = d_->focusedRow_ = -1;
       d_->anchor_ = d_->cursor_ = {};
+      std::erase_if(d_->matches_, [first](const Private::Match& match) { return match.row >= first; });
+      d_->currentMatch_ = -1;
+      d_->wanted_ = d_->stick_ ? -1 : d_->offset_;
       d_->ensureVisibleLaidOut();
       viewport()->update();
     });
@@ -104,8 +109,10 @@ void TranscriptView::findNext(bool forward) {
   if (count == 0) return;
   d_->currentMatch_ = d_->currentMatch_ < 0 ? (forward ? 0 : count - 1)
                                             : (d_->currentMatch_ + (forward ? 1 : count - 1)) % count;
-  const int row = d_->matches_[static_cast<std::size_t>(d_->currentMatch_)].row;
-  for (int i = 0; i < 2; ++i) d_->setOffset(d_->rowTop(row) - viewport()->height() / 4.0);
+  const Private::Match match = d_->matches_[static_cast<std::size_t>(d_->currentMatch_)];
+  d_->foundAt_ = d_->layoutOf(match.row).occurrence(d_->words_, match.occurrence);
+  for (int i = 0; i < 2; ++i)
+    d_->setOffset(d_->rowTop(match.row) + d_->foundAt_.top - viewport()->height() / 4.0);
 }
 
 void TranscriptView::paintEvent(QPaintEvent* event) {
@@ -115,10 +122,7 @@ void TranscriptView::paintEvent(QPaintEvent* event) {
 
 void TranscriptView::resizeEvent(QResizeEvent* event) {
   QAbstractScrollArea::resizeEvent(event);
-  const QSize size = d_->jump_->sizeHint();
-  d_->jump_->setGeometry((viewport()->width() - size.width()) / 2,
-                         viewport()->height() - size.height() - d_->theme_.scaled(12), size.width(),
-                         size.height());
+  d_->placeJump();
   if (d_->model_ == nullptr) return;
   if (event->size().width() != event->oldSize().width()) {
     d_->layOutAll();

@@ -34,9 +34,17 @@ class Builder {
     LaidOutChunk chunk;
     chunk.source = source;
     chunk.width = width_;
-    const std::vector<Block> blocks = parseMarkdown(source);
+    std::vector<Block> blocks = parseMarkdown(source);
+    bool same = previous_ != nullptr;
     for (std::size_t i = 0; i < blocks.size(); ++i) {
       const Block& block = blocks[i];
+      // What stands before the place that grows is where it was.
+      same = same && i < previous_->blocks.size() && previous_->blocks[i] == block;
+      if (same) {
+        chunk.elements.push_back(std::move(previous_->elements[i]));
+        y_ = chunk.elements.back().rect.bottom();
+        continue;
+      }
       if (i > 0) y_ += theme_.scaled(gap(blocks[i - 1], block));
       left_ = theme_.scaled(block.indent * kIndent + block.quote * kQuoteIndent);
       Element element;
@@ -46,7 +54,7 @@ class Builder {
           code(block, element, i);
           break;
         case Block::Kind::kTable:
-          table(block, element);
+          table(block, element, i);
           break;
         case Block::Kind::kRule:
           element.kind = Element::Kind::kRule;
@@ -59,6 +67,7 @@ class Builder {
       chunk.elements.push_back(std::move(element));
     }
     chunk.height = y_;
+    chunk.blocks = std::move(blocks);
     return chunk;
   }
 
@@ -147,7 +156,22 @@ class Builder {
     return static_cast<qreal>(line) * theme_.lineHeight(TextStyle::kMonoReading);
   }
 
-  void table(const Block& block, Element& element) {
+  /// The cell's box of the layout before, if it says the same; null otherwise. Rows are filled up to the same
+  /// number of columns.
+  std::unique_ptr<TextBox> oldCell(std::size_t index, std::size_t row, std::size_t column,
+                                   std::size_t columns, const Cell& cell) {
+    if (previous_ == nullptr || index >= previous_->blocks.size()) return nullptr;
+    const Block& old = previous_->blocks[index];
+    if (old.kind != Block::Kind::kTable || row >= old.rows.size() || column >= old.rows[row].size() ||
+        old.rows[row][column] != cell)
+      return nullptr;
+    std::size_t oldColumns = 0;
+    for (const auto& cells : old.rows) oldColumns = std::max(oldColumns, cells.size());
+    if (oldColumns != columns) return nullptr;
+    return std::move(previous_->elements[index].boxes[row * columns + column].box);
+  }
+
+  void table(const Block& block, Element& element, std::size_t index) {
     element.kind = Element::Kind::kTable;
     std::size_t columns = 0;
     for (const auto& row : block.rows) columns = std::max(columns, row.size());
@@ -158,10 +182,13 @@ class Builder {
       boxes.emplace_back();
       for (std::size_t c = 0; c < columns; ++c) {
         const Cell cell = c < block.rows[r].size() ? block.rows[r][c] : Cell();
-        auto box = std::make_unique<TextBox>(
-            theme_, cell, TextBox::Style{style_, r == 0 ? Color::kText2 : Color::kText, r == 0});
-        box->layOut(1e5);
-        widths[c] = std::max(widths[c], box->naturalWidth() + 1);
+        std::unique_ptr<TextBox> box = oldCell(index, r, c, columns, cell);
+        if (!box) {
+          box = std::make_unique<TextBox>(
+              theme_, cell, TextBox::Style{style_, r == 0 ? Color::kText2 : Color::kText, r == 0});
+          box->layOut(1e5);
+        }
+        widths[c] = std::max(widths[c], box->naturalWidthUnwrapped() + 1);
         boxes.back().push_back(std::move(box));
       }
     }

@@ -40,6 +40,7 @@ struct LaidOutChunk {
   qreal width = -1;
   qreal height = 0;
   std::vector<Element> elements;  ///< tops relative to the chunk
+  std::vector<Block> blocks;      ///< what the elements were made of: the same ones are taken over
 };
 
 /// Lays out a chunk. `previous`: what stood in its place, whose code is taken over where it begins the same.

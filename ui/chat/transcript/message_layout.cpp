@@ -297,6 +297,20 @@ QString MessageLayout::linkAt(QPointF point) const {
   return ref == nullptr ? QString() : ref->box->linkAt(point - ref->at);
 }
 
+MessageLayout::Found MessageLayout::occurrence(const QString& words, int which) const {
+  Found found;
+  for (std::size_t box = 0; box < boxes_.size() && !words.isEmpty(); ++box) {
+    const QString text = boxes_[box].box->text();
+    for (qsizetype at = text.indexOf(words, 0, Qt::CaseInsensitive); at >= 0;
+         at = text.indexOf(words, at + words.size(), Qt::CaseInsensitive)) {
+      const int character = static_cast<int>(at);
+      found = {static_cast<int>(box), character, boxes_[box].at.y() + boxes_[box].box->lineTop(character)};
+      if (which-- == 0) return found;
+    }
+  }
+  return found;
+}
+
 std::pair<int, int> MessageLayout::positionAt(QPointF point) const {
   int best = -1;
   qreal nearest = 1e18;

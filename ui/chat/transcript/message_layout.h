@@ -62,6 +62,14 @@ class MessageLayout {
   /// Boxes of text in reading order, for selecting.
   int boxCount() const { return static_cast<int>(boxes_.size()); }
   QString boxText(int box) const { return boxes_[static_cast<std::size_t>(box)].box->text(); }
+  /// Where the occurrence `which` of `words` is, or the last one before it; box −1: there is none. `top`: of
+  /// its line.
+  struct Found {
+    int box = -1;
+    int character = 0;
+    qreal top = 0;
+  };
+  Found occurrence(const QString& words, int which) const;
   /// The nearest box and character.
   std::pair<int, int> positionAt(QPointF point) const;
   bool isText(QPointF point) const;

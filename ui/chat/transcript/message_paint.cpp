@@ -123,7 +123,8 @@ void MessageLayout::draw(QPainter& painter, QPointF origin, bool active, int foc
         }
       }
     }
-    if (streaming_) {
+    // A hidden thought says itself that it grows.
+    if (streaming_ && (sections_.empty() || !sections_.back().hidden)) {
       QRectF caret(theme_.scaled(40), theme_.scaled(4), theme_.scaled(8), theme_.scaled(16));
       if (!boxes_.empty()) caret = boxes_.back().box->caretRect().translated(boxes_.back().at);
       painter.fillRect(caret.translated(origin), theme_.color(Color::kAccent));

@@ -7,25 +7,17 @@
 namespace quern::ui {
 namespace {
 
-/// Words longer than this get places where they may be broken: Qt's line breaking is quadratic in a word's
-/// length, and a megabyte of "aaa…" would stop the window for half a minute.
-constexpr qsizetype kLongestWord = 500;
-
-QString withBreaks(const QString& text) {
-  qsizetype run = 0;
-  QString out;
-  qsizetype done = 0;
-  for (qsizetype i = 0; i < text.size(); ++i) {
-    run = text[i].isSpace() ? 0 : run + 1;
-    if (run < kLongestWord || text[i].isHighSurrogate()) continue;
-    out += QStringView(text).mid(done, i + 1 - done);
-    out += TextBox::kBreak;
-    done = i + 1;
-    run = 0;
+/// Looking for the end of a word at every line's end takes quadratic time where a word fills hundreds of
+/// lines.
+bool hasEndlessWord(const QString& text) {
+  constexpr int kEndless = 2000;
+  if (text.size() < kEndless) return false;
+  int run = 0;
+  for (const QChar c : text) {
+    run = c.isSpace() ? 0 : run + 1;
+    if (run >= kEndless) return true;
   }
-  if (done == 0) return text;
-  out += QStringView(text).mid(done);
-  return out;
+  return false;
 }
 
 }  // namespace
@@ -34,7 +26,6 @@ TextBox::TextBox(const Theme& theme, const std::vector<Span>& spans, Style style
   QString text;
   QVector<QTextLayout::FormatRange> formats;
   for (const Span& span : spans) {
-    const QString shown = withBreaks(span.text);
     QTextCharFormat format;
     format.setForeground(theme.color(style.color));
     if (span.bold || style.bold) format.setFontWeight(QFont::DemiBold);
@@ -44,15 +35,15 @@ TextBox::TextBox(const Theme& theme, const std::vector<Span>& spans, Style style
       const QFont mono = theme.font(TextStyle::kMonoReading);
       format.setFontFamilies(mono.families());
       format.setProperty(QTextFormat::FontPixelSize, mono.pixelSize());
-      format.setBackground(theme.color(Color::kPress));
+      codes_.push_back({static_cast<int>(text.size()), static_cast<int>(span.text.size())});
     }
     if (!span.link.isEmpty()) {
       format.setForeground(theme.color(Color::kAccent));
       format.setFontUnderline(true);
-      links_.push_back({{static_cast<int>(text.size()), static_cast<int>(shown.size())}, span.link});
+      links_.push_back({{static_cast<int>(text.size()), static_cast<int>(span.text.size())}, span.link});
     }
-    formats.push_back({static_cast<int>(text.size()), static_cast<int>(shown.size()), format});
-    text += shown;
+    formats.push_back({static_cast<int>(text.size()), static_cast<int>(span.text.size()), format});
+    text += span.text;
   }
   prepare(text, std::move(formats), style);
 }
@@ -75,7 +66,9 @@ void TextBox::prepare(const QString& text, QVector<QTextLayout::FormatRange> for
   wraps_ = style.wraps;
   lineHeight_ = theme_->lineHeight(style.text);
   QTextOption option;
-  option.setWrapMode(wraps_ ? QTextOption::WrapAtWordBoundaryOrAnywhere : QTextOption::NoWrap);
+  const auto wrapped =
+      hasEndlessWord(text) ? QTextOption::WrapAnywhere : QTextOption::WrapAtWordBoundaryOrAnywhere;
+  option.setWrapMode(wraps_ ? wrapped : QTextOption::NoWrap);
   option.setTabStopDistance(4 * QFontMetricsF(font).horizontalAdvance(u' '));
   layout_->setTextOption(option);
 }
@@ -111,7 +104,30 @@ void TextBox::draw(QPainter& painter, QPointF at, const std::vector<Mark>& marks
     format.setForeground(theme_->color(mark.foreground));
     ranges.push_back({mark.start, mark.length, format});
   }
-  layout_->draw(&painter, at, ranges);
+  drawCodeGrounds(painter, at);
+  // Lines outside of the clip are not drawn: a message may be far longer than a screen.
+  layout_->draw(&painter, at, ranges, painter.clipBoundingRect());
+}
+
+/// A rounded ground under inline code, a little wider than its letters.
+void TextBox::drawCodeGrounds(QPainter& painter, QPointF at) const {
+  if (codes_.empty()) return;
+  painter.setPen(Qt::NoPen);
+  painter.setBrush(theme_->color(Color::kPress));
+  for (const auto& [start, length] : codes_) {
+    for (int i = 0; i < layout_->lineCount(); ++i) {
+      const QTextLine line = layout_->lineAt(i);
+      const int begin = std::max(start, line.textStart());
+      const int end = std::min(start + length, line.textStart() + line.textLength());
+      if (begin >= end) continue;
+      const qreal left = line.cursorToX(begin);
+      const qreal right = line.cursorToX(end);
+      const qreal inset = lineHeight_ * 0.12;
+      painter.drawRoundedRect(QRectF(at.x() + left - 3, at.y() + i * lineHeight_ + inset, right - left + 6,
+                                     lineHeight_ - 2 * inset),
+                              4, 4);
+    }
+  }
 }
 
 int TextBox::positionAt(QPointF point) const {
@@ -138,6 +154,11 @@ QString TextBox::linkAt(QPointF point) const {
     if (position >= range.first && position < range.first + range.second) return link;
   }
   return {};
+}
+
+qreal TextBox::lineTop(int character) const {
+  const QTextLine line = layout_->lineForTextPosition(character);
+  return line.isValid() ? static_cast<qreal>(line.lineNumber()) * lineHeight_ : 0;
 }
 
 QRectF TextBox::caretRect() const {

@@ -22,9 +22,6 @@ struct Mark {
 
 class TextBox {
  public:
-  /// Put into very long words so that they can be broken (U+200B); to be taken out of what is copied.
-  static constexpr QChar kBreak{0x200B};
-
   struct Style {
     TextStyle text = TextStyle::kReading;
     Color color = Color::kText;
@@ -40,21 +37,25 @@ class TextBox {
   void layOut(qreal width);
   qreal height() const { return height_; }
   qreal naturalWidth() const { return naturalWidth_; }
-  qreal naturalWidthUnwrapped() const;
+  qreal naturalWidthUnwrapped() const;  ///< of the longest line, were there room for it
 
   void draw(QPainter& painter, QPointF at, const std::vector<Mark>& marks) const;
   QString text() const { return layout_->text(); }
   int positionAt(QPointF point) const;     ///< the nearest one
   bool containsText(QPointF point) const;  ///< there is text at this point
   QString linkAt(QPointF point) const;     ///< empty: none
+  qreal lineTop(int character) const;      ///< of the line it stands in
   QRectF caretRect() const;                ///< behind the last character
 
  private:
   void prepare(const QString& text, QVector<QTextLayout::FormatRange> formats, const Style& style);
 
+  void drawCodeGrounds(QPainter& painter, QPointF at) const;
+
   const Theme* theme_;
   std::unique_ptr<QTextLayout> layout_;
   std::vector<std::pair<std::pair<int, int>, QString>> links_;
+  std::vector<std::pair<int, int>> codes_;  ///< start and length of inline code
   int lineHeight_ = 0;
   bool wraps_ = true;
   qreal width_ = -1;

@@ -84,6 +84,9 @@ void TranscriptView::Private::mouseRelease(QMouseEvent* event) {
 
 void TranscriptView::Private::mouseDoubleClick(QMouseEvent* event) {
   if (rows_.empty()) return;
+  // The second of two quick clicks on a button is a click of its own.
+  const int under = std::max(0, rowAt(offset_ + event->position().y()));
+  if (layoutOf(under).targetAt(event->position() - rowOrigin(under)) >= 0) return mousePress(event);
   const Position at = positionAt(event->position());
   const QString text = layoutOf(at.row).boxCount() > at.box ? layoutOf(at.row).boxText(at.box) : QString();
   int begin = at.character;
@@ -151,8 +154,9 @@ void TranscriptView::Private::activate(int row, const Target& target) {
     case Kind::kDetails: {
       QSet<engine::store::Id>& open = target.kind == Kind::kThought ? openThoughts_ : openDetails_;
       if (!open.remove(item.id)) open.insert(item.id);
-      stick_ = false;
+      stick_ = false;  // what was clicked stays under the pointer
       rowChanged(row);
+      stick_ = isAtEnd();
       break;
     }
   }
@@ -244,16 +248,19 @@ void TranscriptView::Private::menu(QContextMenuEvent* event) {
                       ? focusedRow_
                       : std::max(0, rowAt(offset_ + event->pos().y()));
   QMenu menu(&view_);
-  const QString selected = selectedText();
-  if (!selected.isEmpty()) {
+  if (anchor_.row >= 0 && anchor_ != cursor_) {
     menu.addAction(tr("Copy selection"), &view_, [this] { copySelection(); });
     menu.addSeparator();
   }
   const std::vector<Target> targets = layoutOf(row).targets();
+  const engine::store::Id id = model_->item(row).id;
   for (const Target& target : targets) {
     if (target.kind == Target::Kind::kCopyCode) continue;
-    menu.addAction(theme_.icon(target.icon), target.name, &view_,
-                   [this, row, target] { activate(row, target); });
+    menu.addAction(theme_.icon(target.icon), target.name, &view_, [this, id, target] {
+      // Rows may have come and gone while the menu was open.
+      const int now = model_->rowOf(id);
+      if (now >= 0) activate(now, target);
+    });
   }
   menu.exec(event->globalPos());
 }
@@ -265,7 +272,10 @@ QString TranscriptView::Private::selectedText() const {
   QString all;
   auto* self = const_cast<Private*>(this);
   for (int row = from.row; row <= std::min(to.row, static_cast<int>(rows_.size()) - 1); ++row) {
-    MessageLayout& layout = self->layoutOf(row);
+    // Rows that are far away are laid out only to be read, and not kept.
+    MessageLayout passing(theme_);
+    if (!rows_[static_cast<std::size_t>(row)].layout) passing.update(model_->item(row), viewOf(row));
+    const MessageLayout& layout = rows_[static_cast<std::size_t>(row)].layout ? self->layoutOf(row) : passing;
     for (int box = row == from.row ? from.box : 0; box < layout.boxCount() && (row < to.row || box <= to.box);
          ++box) {
       const QString text = layout.boxText(box);
@@ -275,7 +285,7 @@ QString TranscriptView::Private::selectedText() const {
       all += text.mid(begin, end - begin);
     }
   }
-  all.replace(QChar::LineSeparator, u'\n').remove(TextBox::kBreak);
+  all.replace(QChar::LineSeparator, u'\n');
   return all;
 }
 

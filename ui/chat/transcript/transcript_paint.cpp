@@ -10,7 +10,9 @@ std::vector<Mark> TranscriptView::Private::marksFor(int row, int box, const QStr
   if (!words_.isEmpty()) {
     for (qsizetype at = text.indexOf(words_, 0, Qt::CaseInsensitive); at >= 0;
          at = text.indexOf(words_, at + words_.size(), Qt::CaseInsensitive)) {
-      const bool current = currentMatch_ >= 0 && matches_[static_cast<std::size_t>(currentMatch_)].row == row;
+      const bool current = currentMatch_ >= 0 &&
+                           matches_[static_cast<std::size_t>(currentMatch_)].row == row &&
+                           foundAt_.box == box && foundAt_.character == at;
       marks.push_back({static_cast<int>(at), static_cast<int>(words_.size()),
                        current ? Color::kAccent : Color::kSelected,
                        current ? Color::kOnAccent : Color::kText});

@@ -34,6 +34,8 @@ class TranscriptView::Private {
 
   // Rows (transcript_rows.cpp)
   void reset();
+  void rememberPlace();  ///< before reset(): messages that stay keep their place on the screen
+  void placeJump();
   void rowsInserted(int first, int last);
   void rowChanged(int row);
   void lastRowGrew();
@@ -42,7 +44,9 @@ class TranscriptView::Private {
   qreal rowTop(int row) const;
   int rowAt(qreal y) const;  ///< y from the content's top
   qreal contentHeight() const;
+  qreal columnWidth() const;
   MessageLayout& layoutOf(int row);
+  MessageLayout::View viewOf(int row) const;
   void updateScrollBar();
   bool isAtEnd() const;
   void scrollToEnd();
@@ -80,7 +84,14 @@ class TranscriptView::Private {
     std::unique_ptr<MessageLayout> layout;
   };
   std::vector<Row> rows_;
+  struct Place {
+    engine::store::Id id;
+    qreal y;  ///< of the row's top in the viewport
+  };
+  std::vector<Place> places_;
+  engine::store::Id lastId_ = 0;
   qreal offset_ = 0;   ///< of the content above the viewport
+  qreal wanted_ = -1;  ///< the offset before rows went, for when others take their place; −1: none
   bool stick_ = true;  ///< stay at the end while text comes
   bool settingBar_ = false;
   QSet<engine::store::Id> openThoughts_, openDetails_;
@@ -101,6 +112,7 @@ class TranscriptView::Private {
   };
   std::vector<Match> matches_;
   int currentMatch_ = -1;
+  MessageLayout::Found foundAt_;  ///< the current match in its row
   int markedRow_ = -1;
   QTimer markTimer_, copiedTimer_;
   int copiedRow_ = -1, copiedChunk_ = -1, copiedElement_ = -1;

@@ -3,6 +3,7 @@
 #include <QScrollBar>
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "ui/chat/transcript/transcript_private.h"
 #include "ui/widgets/button.h"
@@ -12,6 +13,7 @@ namespace {
 
 constexpr int kColumn = 744;
 constexpr int kMargin = 24;
+constexpr int kNarrowest = 240;  ///< where there is less room, the rest is cut off
 constexpr int kTop = 16;
 /// Layouts that are kept beyond the viewport, in viewports on each side: scrolling back must not lay out
 /// again.
@@ -27,28 +29,66 @@ qreal estimate(const Theme& theme, const TranscriptItem& item, qreal width) {
 
 }  // namespace
 
+void TranscriptView::Private::rememberPlace() {
+  places_.clear();
+  lastId_ = 0;
+  const int count = std::min(static_cast<int>(rows_.size()), model_->rowCount());
+  if (count == 0) return;
+  lastId_ = model_->item(count - 1).id;
+  if (stick_) return;
+  // What is seen first; where another version takes its place, what stands above it.
+  const int first = std::max(0, rowAt(offset_));
+  const int last = std::min(count - 1, rowAt(offset_ + view_.viewport()->height()));
+  for (int row = first; row <= last; ++row) places_.push_back({model_->item(row).id, rowTop(row) - offset_});
+  if (first > 0) places_.push_back({model_->item(first - 1).id, rowTop(first - 1) - offset_});
+}
+
+void TranscriptView::Private::placeJump() {
+  const QSize size = jump_->sizeHint();
+  jump_->setGeometry((view_.viewport()->width() - size.width()) / 2,
+                     view_.viewport()->height() - size.height() - theme_.scaled(12), size.width(),
+                     size.height());
+}
+
 void TranscriptView::Private::reset() {
   rows_.clear();
   hoveredRow_ = focusedRow_ = focusedTarget_ = pressedRow_ = copiedRow_ = markedRow_ = -1;
   anchor_ = cursor_ = {};
   matches_.clear();
   currentMatch_ = -1;
-  stick_ = true;
-  if (model_ != nullptr) rowsInserted(0, model_->rowCount() - 1);
+  stick_ = false;
+  offset_ = 0;
+  const int count = model_ == nullptr ? 0 : model_->rowCount();
+  const std::vector<Place> places = std::exchange(places_, {});
+  if (count > 0) rowsInserted(0, count - 1);
+  // A new answer is what its person waits for; else messages that were on the screen stay there.
+  const bool isNewAnswer = count > 0 && model_->item(count - 1).id != lastId_ &&
+                           model_->item(count - 1).state == engine::store::MessageState::kStreaming;
+  for (const Place& place : places) {
+    const int row = isNewAnswer ? -1 : model_->rowOf(place.id);
+    if (row < 0) continue;
+    // Twice: rows above it are measured on the way.
+    for (int i = 0; i < 2; ++i) setOffset(rowTop(row) - place.y);
+    return;
+  }
   scrollToEnd();
 }
 
 void TranscriptView::Private::rowsInserted(int first, int last) {
-  const qreal width =
-      std::min<qreal>(theme_.scaled(kColumn), view_.viewport()->width() - 2 * theme_.scaled(kMargin));
+  const qreal width = columnWidth();
   std::vector<Row> made;
   for (int row = first; row <= last; ++row) {
     made.emplace_back();
     made.back().height = estimate(theme_, model_->item(row), width);
   }
+  rows_.reserve(rows_.size() + made.size());
   rows_.insert(rows_.begin() + first, std::make_move_iterator(made.begin()),
                std::make_move_iterator(made.end()));
-  if (stick_) scrollToEnd();
+  if (stick_) {
+    scrollToEnd();
+  } else if (wanted_ >= 0) {
+    offset_ = wanted_;
+  }
   ensureVisibleLaidOut();
   view_.viewport()->update();
 }
@@ -66,8 +106,7 @@ void TranscriptView::Private::layOutAll() {
   const int first = rowAt(offset_);
   const qreal within = first >= 0 ? offset_ - rowTop(first) : 0;
   const bool end = stick_;
-  const qreal width =
-      std::min<qreal>(theme_.scaled(kColumn), view_.viewport()->width() - 2 * theme_.scaled(kMargin));
+  const qreal width = columnWidth();
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     rows_[i].layout.reset();
     rows_[i].known = false;
@@ -75,9 +114,19 @@ void TranscriptView::Private::layOutAll() {
   }
   if (!end && first >= 0) offset_ = rowTop(first) + within;
   stick_ = end;
+  placeJump();
   if (end) scrollToEnd();
   ensureVisibleLaidOut();
   view_.viewport()->update();
+}
+
+MessageLayout::View TranscriptView::Private::viewOf(int row) const {
+  const engine::store::Id id = model_->item(row).id;
+  MessageLayout::View shown;
+  shown.columnWidth = columnWidth();
+  shown.thoughtOpen = openThoughts_.contains(id);
+  shown.detailsOpen = openDetails_.contains(id);
+  return shown;
 }
 
 MessageLayout& TranscriptView::Private::layoutOf(int row) {
@@ -87,35 +136,44 @@ MessageLayout& TranscriptView::Private::layoutOf(int row) {
     at.known = false;
   }
   if (!at.known) {
-    const TranscriptItem& item = model_->item(row);
-    MessageLayout::View shown;
-    shown.columnWidth =
-        std::min<qreal>(theme_.scaled(kColumn), view_.viewport()->width() - 2 * theme_.scaled(kMargin));
-    shown.thoughtOpen = openThoughts_.contains(item.id);
-    shown.detailsOpen = openDetails_.contains(item.id);
-    at.height = at.layout->update(item, shown);
+    const qreal before = at.height;
+    at.height = at.layout->update(model_->item(row), viewOf(row));
     at.known = true;
+    // What is measured above the viewport must not move what is in it.
+    if (!stick_ && at.height != before && rowTop(row) + before <= offset_) offset_ += at.height - before;
   }
   return *at.layout;
 }
 
 void TranscriptView::Private::ensureVisibleLaidOut() {
   if (rows_.empty() || view_.viewport()->height() <= 0) return updateScrollBar();
-  // Measuring rows moves the ones below. The row at the top edge stays in its place, or the end does while we
-  // stick to it.
+  // Measuring rows moves the ones below. The first row whose height was known stays in its place, or the end
+  // does while we stick to it.
   for (int round = 0; round < 8; ++round) {
     if (stick_) offset_ = std::max<qreal>(0, contentHeight() - view_.viewport()->height());
     const int first = std::max(0, rowAt(offset_));
-    const qreal within = offset_ - rowTop(first);
-    bool changed = false;
     qreal y = rowTop(first) - offset_;
+    int anchor = first;
+    qreal anchorY = y;
+    for (qreal top = y; anchor < static_cast<int>(rows_.size()) && top < view_.viewport()->height();
+         ++anchor) {
+      const Row& row = rows_[static_cast<std::size_t>(anchor)];
+      anchorY = top;
+      if (row.known || row.layout) break;
+      top += row.height;
+    }
+    if (anchor == static_cast<int>(rows_.size()) || anchorY >= view_.viewport()->height()) {
+      anchor = first;
+      anchorY = y;
+    }
+    bool changed = false;
     for (int row = first; row < static_cast<int>(rows_.size()) && y < view_.viewport()->height(); ++row) {
       const qreal before = rows_[static_cast<std::size_t>(row)].height;
       layoutOf(row);
       changed = changed || rows_[static_cast<std::size_t>(row)].height != before;
       y += rows_[static_cast<std::size_t>(row)].height;
     }
-    if (!stick_) offset_ = rowTop(first) + within;
+    if (!stick_) offset_ = rowTop(anchor) - anchorY;
     if (!changed) break;
   }
   const qreal kept = kKeptViewports * view_.viewport()->height();
@@ -169,6 +227,7 @@ bool TranscriptView::Private::isAtEnd() const {
 
 void TranscriptView::Private::scrollToEnd() {
   stick_ = true;
+  wanted_ = -1;
   offset_ = std::max<qreal>(0, contentHeight() - view_.viewport()->height());
   ensureVisibleLaidOut();
   view_.viewport()->update();
@@ -177,14 +236,21 @@ void TranscriptView::Private::scrollToEnd() {
 void TranscriptView::Private::setOffset(qreal offset) {
   offset_ = std::clamp<qreal>(offset, 0, std::max<qreal>(0, contentHeight() - view_.viewport()->height()));
   stick_ = isAtEnd();
+  wanted_ = -1;
   ensureVisibleLaidOut();
   view_.viewport()->update();
 }
 
+qreal TranscriptView::Private::columnWidth() const {
+  const qreal room = view_.viewport()->width() - 2 * theme_.scaled(kMargin);
+  return std::clamp<qreal>(room, theme_.scaled(kNarrowest), theme_.scaled(kColumn));
+}
+
 QPointF TranscriptView::Private::rowOrigin(int row) const {
-  const qreal column =
-      std::min<qreal>(theme_.scaled(kColumn), view_.viewport()->width() - 2 * theme_.scaled(kMargin));
-  return {std::floor((view_.viewport()->width() - column) / 2), std::floor(rowTop(row) - offset_)};
+  const qreal column = columnWidth();
+  // In the middle of the whole view, so that the column stands over the composer whether there is a bar or
+  // not.
+  return {std::floor((view_.width() - column) / 2), std::floor(rowTop(row) - offset_)};
 }
 
 int TranscriptView::Private::laidOutRows() const {
