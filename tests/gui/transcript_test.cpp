@@ -165,6 +165,23 @@ TEST_F(TranscriptTest, MeasuringRowsMovesNothingThatIsSeen) {
   }
 }
 
+TEST_F(TranscriptTest, GoesToTheVeryTopAndTheVeryEnd) {
+  for (const bool byBar : {true, false}) {
+    std::vector<TranscriptItem> items = longChat(40);
+    for (TranscriptItem& item : items) item.id += byBar ? 0 : 1000;
+    items[1].content = QStringLiteral("- a\n\n").repeated(60);  // far higher than a guess says
+    model_.setItems(std::move(items));
+    if (byBar) {
+      bar()->setValue(0);
+    } else {
+      QTest::keyClick(&view_, Qt::Key_Home);
+    }
+    EXPECT_EQ(bar()->value(), 0);
+    QTest::keyClick(&view_, Qt::Key_End);
+    EXPECT_TRUE(isAtEnd());
+  }
+}
+
 TEST_F(TranscriptTest, SelectingAllOfALongChatMovesNothing) {
   model_.setItems(longChat(600));
   bar()->setValue(bar()->maximum() / 2);

@@ -143,7 +143,10 @@ void TranscriptView::keyPressEvent(QKeyEvent* event) {
 }
 
 void TranscriptView::scrollContentsBy(int, int) {
-  if (!d_->settingBar_) d_->setOffset(verticalScrollBar()->value());
+  if (d_->settingBar_) return;
+  const int value = verticalScrollBar()->value();
+  if (value == 0) return d_->scrollToStart();
+  d_->setOffset(value);
 }
 
 void TranscriptView::focusInEvent(QFocusEvent* event) {

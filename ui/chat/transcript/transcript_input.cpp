@@ -223,7 +223,7 @@ bool TranscriptView::Private::key(QKeyEvent* event) {
       setOffset(offset_ + page);
       return true;
     case Qt::Key_Home:
-      setOffset(0);
+      scrollToStart();
       return true;
     case Qt::Key_End:
       scrollToEnd();

@@ -51,6 +51,7 @@ class TranscriptView::Private {
   bool isAtEnd() const;
   void scrollToEnd();
   void setOffset(qreal offset);
+  void scrollToStart();  ///< to the very top, whatever is measured on the way
   qreal offset() const { return offset_; }
   QPointF rowOrigin(int row) const;  ///< in the viewport
   int laidOutRows() const;

@@ -241,6 +241,11 @@ void TranscriptView::Private::setOffset(qreal offset) {
   view_.viewport()->update();
 }
 
+void TranscriptView::Private::scrollToStart() {
+  // Twice: rows that are measured now would push the others down otherwise.
+  for (int i = 0; i < 2; ++i) setOffset(0);
+}
+
 qreal TranscriptView::Private::columnWidth() const {
   const qreal room = view_.viewport()->width() - 2 * theme_.scaled(kMargin);
   return std::clamp<qreal>(room, theme_.scaled(kNarrowest), theme_.scaled(kColumn));
