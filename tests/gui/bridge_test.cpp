@@ -225,7 +225,7 @@ TEST_F(BridgeTest, QuestionSentWhileLoadingIsAskedWhenReady) {
   go = true;
   ASSERT_TRUE(waitForAnswer());
   EXPECT_EQ(last().content, QStringLiteral("Hello there."));
-  EXPECT_EQ(models_->modelName(), QStringLiteral("Fake 1B"));
+  EXPECT_EQ(models_->modelName(), QStringLiteral("fake"));
 }
 
 TEST_F(BridgeTest, LoadFailureFailsTheQuestionWithSentenceAndChain) {
@@ -410,7 +410,7 @@ TEST_F(BridgeTest, AChatKnowsTheModelLastUsedAndKeepsItsNewTitle) {
   store_->updateChat(*chat);
   ask("Again");
   chat = *store_->chat(*conversation_->chat());
-  EXPECT_EQ(chat->model, "Fake 1B");
+  EXPECT_EQ(chat->model, "fake");
   EXPECT_EQ(chat->title, "Renamed");
 }
 

@@ -247,6 +247,10 @@ void MessageLayout::addActions(const TranscriptItem& item, qreal left, qreal rig
     targets_.push_back(next);
     x += versionWidth;
   }
+  if (question_) {
+    x = left - size * static_cast<qreal>(actions.size()) - theme_.scaled(4);
+    top = bubble_.bottom() - size - theme_.scaled(6);
+  }
   for (const Action& action : actions) {
     targets_.push_back(
         {action.kind, {x, top, size, size}, QLatin1String(action.icon), {}, action.name, true, 0, 0});
