@@ -392,7 +392,7 @@ TEST_F(TranscriptTest, SelectsAcrossBlocksAndCopies) {
        answer(2, QStringLiteral("Para **one**.\n\n- item\n\n```\ncode line\nsecond\n```\n\nLast"))});
   const auto from = findText();
   ASSERT_TRUE(from);
-  drag(*from - QPoint(60, 0), QPoint(780, 690));
+  drag(*from - QPoint(8, 0), QPoint(780, 690));
   QTest::keyClick(&view_, Qt::Key_C, Qt::ControlModifier);
   EXPECT_EQ(clipboard(), QStringLiteral("First words\nPara one.\n•\nitem\ncode line\nsecond\nLast"));
   // A double click is a word.
