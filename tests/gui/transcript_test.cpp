@@ -5,6 +5,7 @@
 #include <QApplication>
 #include <QClipboard>
 #include <QElapsedTimer>
+#include <QMouseEvent>
 #include <QPushButton>
 #include <QScrollBar>
 #include <QSignalSpy>
@@ -71,8 +72,14 @@ class TranscriptTest : public ::testing::Test {
     EXPECT_TRUE(QTest::qWaitForWindowExposed(&view_));
     view_.activateWindow();
     view_.setFocus();
+    EXPECT_TRUE(QTest::qWaitFor([this] { return view_.hasFocus(); }, 5000));
   }
 
+  /// Not QTest's, which moves the screen's own pointer: its events come some time later.
+  void move(QPoint at) {
+    QMouseEvent event(QEvent::MouseMove, at, viewport()->mapToGlobal(at), Qt::NoButton, Qt::NoButton, {});
+    QApplication::sendEvent(viewport(), &event);
+  }
   QWidget* viewport() { return view_.viewport(); }
   QScrollBar* bar() { return view_.verticalScrollBar(); }
   QPushButton* jump() { return view_.findChild<QPushButton*>(QStringLiteral("jumpToLatest")); }
@@ -82,7 +89,7 @@ class TranscriptTest : public ::testing::Test {
   std::optional<QPoint> findByTooltip(const QString& name, int from = 0) {
     for (int y = std::max(2, from); y < viewport()->height(); y += 8) {
       for (int x = 4; x < viewport()->width(); x += 8) {
-        QTest::mouseMove(viewport(), {x, y});
+        move({x, y});
         if (viewport()->toolTip() == name) return QPoint(x, y);
       }
     }
@@ -97,7 +104,7 @@ class TranscriptTest : public ::testing::Test {
   std::optional<QPoint> findLink() {
     for (int y = 2; y < viewport()->height(); y += 6) {
       for (int x = 4; x < viewport()->width(); x += 6) {
-        QTest::mouseMove(viewport(), {x, y});
+        move({x, y});
         if (viewport()->cursor().shape() == Qt::PointingHandCursor && viewport()->toolTip().isEmpty())
           return QPoint(x, y);
       }
@@ -108,7 +115,7 @@ class TranscriptTest : public ::testing::Test {
     std::optional<QPoint> found;
     for (int y = 2; y < viewport()->height(); y += 6) {
       for (int x = 4; x < viewport()->width(); x += 6) {
-        QTest::mouseMove(viewport(), {x, y});
+        move({x, y});
         if (viewport()->cursor().shape() != Qt::IBeamCursor) continue;
         found = QPoint(x, y);
         if (!last) return found;
@@ -118,8 +125,8 @@ class TranscriptTest : public ::testing::Test {
   }
   void drag(QPoint from, QPoint to) {
     QTest::mousePress(viewport(), Qt::LeftButton, {}, from);
-    QTest::mouseMove(viewport(), (from + to) / 2);
-    QTest::mouseMove(viewport(), to);
+    move((from + to) / 2);
+    move(to);
     QTest::mouseRelease(viewport(), Qt::LeftButton, {}, to);
   }
   static QString clipboard() { return QApplication::clipboard()->text(); }
@@ -353,9 +360,9 @@ TEST_F(TranscriptTest, HoverActionsSayWhatWasClicked) {
 
 TEST_F(TranscriptTest, ActionsAreDrawnOnlyWhereTheMouseIs) {
   model_.setItems({question(1), answer(2, QStringLiteral("An answer."))});
-  QTest::mouseMove(viewport(), {400, 20});
+  move({400, 20});
   const QImage first = picture();
-  QTest::mouseMove(viewport(), {400, 130});
+  move({400, 130});
   const QImage second = picture();
   EXPECT_NE(first, second);
   QEvent leave(QEvent::Leave);

@@ -12,7 +12,7 @@ namespace {
 /// Lines of code in one box: while code streams in, only the last box is laid out again.
 constexpr int kCodeBoxLines = 32;
 
-constexpr int kIndent = 24;
+constexpr int kIndent = 20;
 constexpr int kQuoteIndent = 16;
 constexpr int kBlockGap = 8;
 constexpr int kCodeHeader = 32;

@@ -60,6 +60,8 @@ TextBox::TextBox(const Theme& theme, const QString& text, QVector<QTextLayout::F
 void TextBox::prepare(const QString& text, QVector<QTextLayout::FormatRange> formats, const Style& style) {
   QFont font = theme_->font(style.text);
   if (style.bold) font.setWeight(QFont::DemiBold);
+  // Code is shown as it is written: no sign for "++" or ">=" that is not in the file.
+  if (style.text == TextStyle::kMonoReading) font.setStyleStrategy(QFont::PreferNoShaping);
   layout_ = std::make_unique<QTextLayout>(text, font);
   layout_->setFormats(formats);
   layout_->setCacheEnabled(true);
@@ -123,7 +125,7 @@ void TextBox::drawCodeGrounds(QPainter& painter, QPointF at) const {
       const qreal left = line.cursorToX(begin);
       const qreal right = line.cursorToX(end);
       const qreal inset = lineHeight_ * 0.12;
-      painter.drawRoundedRect(QRectF(at.x() + left - 3, at.y() + i * lineHeight_ + inset, right - left + 6,
+      painter.drawRoundedRect(QRectF(at.x() + left - 2, at.y() + i * lineHeight_ + inset, right - left + 4,
                                      lineHeight_ - 2 * inset),
                               4, 4);
     }
