@@ -1,6 +1,7 @@
 #include "ui/bridge/model_service.h"
 
 #include <QElapsedTimer>
+#include <QRegularExpression>
 #include <atomic>
 #include <utility>
 
@@ -19,10 +20,15 @@ using Loaded = engine::base::Result<std::shared_ptr<Engine>>;
 
 constexpr qint64 kProgressEveryMs = 33;
 
-/// "SmolLM2-135M_Instruct.gguf" → "SmolLM2 135M Instruct"
+/// "SmolLM2-135M-Instruct.Q4_1.gguf" → "SmolLM2 135M Instruct": the quantization is shown beside it.
 QString forPeople(const std::filesystem::path& path) {
-  QString text = QString::fromStdString(path.stem().string());
-  return text.replace(QLatin1Char('_'), QLatin1Char(' ')).replace(QLatin1Char('-'), QLatin1Char(' ')).simplified();
+  static const QRegularExpression quantization(
+      QStringLiteral("[-._](I?Q[0-9][0-9A-Z_]*|BF16|F16|F32|MXFP4)$"),
+      QRegularExpression::CaseInsensitiveOption);
+  QString text = QString::fromStdString(path.stem().string()).remove(quantization);
+  return text.replace(QLatin1Char('_'), QLatin1Char(' '))
+      .replace(QLatin1Char('-'), QLatin1Char(' '))
+      .simplified();
 }
 
 /// One load; shared with the worker thread.
@@ -110,8 +116,8 @@ void ModelService::load(const std::filesystem::path& path, const LoadOptions& op
           }
           d_->ticket.reset();
           if (made) {
-            // The name stays the file's: it is what `quern list` shows and people type. "general.name" is often a
-            // training run's.
+            // The name stays the file's: it is what `quern list` shows and people type. "general.name" is
+            // often a training run's.
             d_->engine = std::move(made);
             *loaded = Error(ErrorCode::kCancelled, "taken");
             d_->progress = 1;
