@@ -119,5 +119,7 @@ build() {
     mkdir -p "$root/build/$preset"
     mv "$root/build-$preset.log" "$root/build/$preset/configure.log"
   fi
-  ninja -C "$root/build/$preset" --quiet "${targets[@]}" >&2 || die "Building failed; the first error is above."
+  # Nothing to build is nothing to say; pipefail keeps ninja's own exit code.
+  ninja -C "$root/build/$preset" --quiet "${targets[@]}" 2>&1 | { grep -v '^ninja: no work to do' || true; } >&2 ||
+    die "Building failed; the first error is above."
 }
