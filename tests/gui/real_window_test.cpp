@@ -4,13 +4,17 @@
 
 #include <QAbstractButton>
 #include <QApplication>
+#include <QDragEnterEvent>
+#include <QDropEvent>
 #include <QFile>
 #include <QLabel>
 #include <QLineEdit>
 #include <QListView>
+#include <QMimeData>
 #include <QPlainTextEdit>
 #include <QTemporaryDir>
 #include <QTest>
+#include <QUrl>
 #include <filesystem>
 #include <memory>
 
@@ -209,6 +213,38 @@ TEST_F(RealWindowTest, ABrokenModelIsASentenceAndTheNextOneLoads) {
   test_->send(QStringLiteral("Hello"));
   EVENTUALLY(test_->rows().rowCount() == 2 && !test_->conversation.isGenerating());
   EXPECT_EQ(test_->rows().item(1).error, QString());
+}
+
+/// Drops a file onto the window as a file manager does.
+void drop(QWidget& window, const QString& file) {
+  QMimeData data;
+  data.setUrls({QUrl::fromLocalFile(file)});
+  QDragEnterEvent enter({400, 400}, Qt::CopyAction, &data, Qt::LeftButton, Qt::NoModifier);
+  QCoreApplication::sendEvent(&window, &enter);
+  ASSERT_TRUE(enter.isAccepted());
+  QDropEvent event({400, 400}, Qt::CopyAction, &data, Qt::LeftButton, Qt::NoModifier);
+  QCoreApplication::sendEvent(&window, &event);
+}
+
+TEST_F(RealWindowTest, ADroppedModelIsUsedWhereItLiesAndOneThatNobodyKnowsIsASentence) {
+  EVENTUALLY(test_->isReady());
+  // A whole file of an architecture with another name.
+  QFile tiny(QStringLiteral(QUERN_SOURCE_DIR "/tests/data/model/qwen2.gguf"));
+  ASSERT_TRUE(tiny.open(QIODevice::ReadOnly));
+  QFile strange(folder_.filePath(QStringLiteral("strange.gguf")));
+  ASSERT_TRUE(strange.open(QIODevice::WriteOnly));
+  strange.write(tiny.readAll().replace("qwen2", "qwenX"));
+  strange.close();
+  drop(test_->window, strange.fileName());
+  QWidget* banner = test_->find("banner");
+  EVENTUALLY(banner->isVisible());
+  const QString sentence = test_->find<QLabel>("bannerSentence")->text();
+  EXPECT_TRUE(sentence.contains(QStringLiteral("qwenX"))) << qPrintable(sentence);
+
+  drop(test_->window, QString::fromStdString(modelFile().string()));
+  EVENTUALLY(test_->isReady());
+  EXPECT_EQ(test_->models.path(), modelFile());
+  EXPECT_FALSE(banner->isVisible());
 }
 
 TEST_F(RealWindowTest, AQuestionSentWhileTheModelLoadsIsAnswered) {
