@@ -26,7 +26,6 @@ class DirectModel {
                                                          const runtime::Progress& progress);
 
   const gguf::File& file() const { return *file_; }
-  const std::shared_ptr<const gguf::File>& sharedFile() const { return file_; }
   runtime::Executable& executable() { return *executable_; }
   const runtime::Executable& executable() const { return *executable_; }
   const runtime::CompileOptions& options() const { return options_; }

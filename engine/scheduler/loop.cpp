@@ -204,7 +204,7 @@ void Loop::addSlice(Sequence& sequence, std::int32_t tokens) {
   slices_.push_back(slice);
 }
 
-bool Loop::step() {
+void Loop::step() {
   slices_.clear();
   batch_.clear();
   std::int32_t budget = options_.batchTokens;
@@ -233,18 +233,17 @@ bool Loop::step() {
       bytes += bytes == 0 ? all : all - executable_->bytesPerToken(0);
     }
   }
-  if (batch_.empty()) return false;
+  if (batch_.empty()) return;
   if (auto ran = executable_->run({slices_}); !ran) {
     for (const auto& sequence : std::vector<std::shared_ptr<Sequence>>(batch_)) {
       finish(sequence, FinishReason::kFailed, ran.error());
     }
-    return false;
+    return;
   }
   for (const auto& sequence : batch_) {
     if (!sequence->isPrefilling()) sequence->countBytes(bytes);
   }
   afterRun(prefilled, bytes);
-  return true;
 }
 
 void Loop::afterRun(std::int32_t prefilled, std::uint64_t bytes) {

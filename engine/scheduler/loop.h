@@ -35,7 +35,7 @@ class Loop {
 
   void run();
   void admit();
-  bool step();
+  void step();
   bool grow(Sequence& sequence, std::int32_t tokens);
   void addSlice(Sequence& sequence, std::int32_t tokens);
   void afterRun(std::int32_t prefilled, std::uint64_t bytes);

@@ -57,7 +57,6 @@ class MailRoom : public QObject {
   explicit MailRoom(QObject* parent = nullptr);
   ~MailRoom() override;
   std::shared_ptr<Mailbox> open();
-  int intervalMs() const { return intervalMs_; }
   void arrived() { arrived_ = true; }  ///< said by who found mail while `deliver` is emitted
 
  Q_SIGNALS:

@@ -71,8 +71,6 @@ class ChatPage : public Surface {
 
   /// Reads the chat list; once, when the window has been painted.
   void restore();
-  bool isListShown() const { return listShown_; }
-  bool isPanelShown() const { return panelShown_; }
 
  protected:
   void resizeEvent(QResizeEvent* event) override;

@@ -47,11 +47,6 @@ void Button::setChevron(bool chevron) {
   updateGeometry();
 }
 
-void Button::setIconTint(Color tint) {
-  iconTint_ = tint;
-  update();
-}
-
 QSize Button::sizeHint() const {
   const int height = theme_.scaled(compact_ ? 24 : 32);
   const int icon = theme_.scaled(kInlineIcon);
@@ -113,7 +108,7 @@ void Button::paintEvent(QPaintEvent* /*event*/) {
   const int icon = theme_.scaled(text().isEmpty() && !compact_ ? kLoneIcon : kInlineIcon);
   const qreal ratio = devicePixelRatioF();
   const auto drawIcon = [&](const QString& name, QPoint at, int size) {
-    Color tint = isChecked() ? Color::kText : iconTint_;
+    Color tint = isChecked() ? Color::kText : Color::kText2;
     if (kind_ == Kind::kPrimary) tint = Color::kOnAccent;
     if (kind_ == Kind::kDanger) tint = Color::kError;
     if (!isEnabled()) tint = Color::kDisabled;

@@ -22,8 +22,6 @@ class Button : public QPushButton {
   void setCompact(bool compact);
   /// A chevron at the right end, for buttons that open a menu.
   void setChevron(bool chevron);
-  /// Colour of the icon where the kind does not decide it.
-  void setIconTint(Color tint);
 
   QSize sizeHint() const override;
   QSize minimumSizeHint() const override;
@@ -40,7 +38,6 @@ class Button : public QPushButton {
   Theme& theme_;
   Kind kind_;
   QString iconName_;
-  Color iconTint_ = Color::kText2;
   bool compact_ = false;
   bool chevron_ = false;
   bool keyboardFocus_ = false;

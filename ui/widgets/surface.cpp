@@ -149,7 +149,6 @@ Section::Section(Theme& theme, const QString& title, QWidget* parent)
 
 void Section::addToHeader(QWidget* widget) { header_->layout()->addWidget(widget); }
 
-bool Section::isOpen() const { return toggle_->isChecked(); }
 
 void Section::setOpen(bool open) { toggle_->setChecked(open); }
 

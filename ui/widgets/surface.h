@@ -60,7 +60,6 @@ class Section : public QWidget {
   /// Widgets at the header's right end.
   void addToHeader(QWidget* widget);
   QVBoxLayout* content() const { return contentLayout_; }
-  bool isOpen() const;
   void setOpen(bool open);
 
  Q_SIGNALS:

@@ -46,7 +46,6 @@ void MessageLayout::layOutQuestion(const TranscriptItem& item, const View& view)
     shown.replace(u'\n', QChar::LineSeparator);
     plain_ = std::make_unique<TextBox>(
         theme_, std::vector<Span>{{shown, false, false, false, false, false, {}}}, TextBox::Style{});
-    ++chunksLaidOut_;
   }
   plain_->layOut(widest);
   qreal textWidth = plain_->naturalWidth();
@@ -90,7 +89,6 @@ void MessageLayout::layOutSection(Section& section, const QString& text, qreal w
       section.chunks.push_back(std::move(*previous));
     } else {
       section.chunks.push_back(layOutChunk(theme_, sources[i].toString(), width, style, previous));
-      ++chunksLaidOut_;
     }
     if (i > 0) section.height += theme_.scaled(8);
     section.tops.push_back(section.height);

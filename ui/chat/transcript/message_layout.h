@@ -77,8 +77,6 @@ class MessageLayout {
   /// The code block at a point, for scrolling it sideways; null: none.
   Element* codeAt(QPointF point);
   QString codeOf(const Target& target) const;
-  /// How often the layout was built anew, and chunks with it; what tests count.
-  int chunksLaidOut() const { return chunksLaidOut_; }
 
  private:
   struct Section {
@@ -119,7 +117,6 @@ class MessageLayout {
   bool interrupted_ = false;
   std::vector<Target> targets_;
   std::vector<BoxRef> boxes_;
-  int chunksLaidOut_ = 0;
 };
 
 }  // namespace quern::ui
