@@ -60,7 +60,13 @@ struct ProductsAvx2 {
     if constexpr (kSigned) return _mm256_add_epi32(a, b);
     return _mm256_add_epi16(a, b);
   }
-  static __m256i add(__m256i sums, __m256i weights, __m256i four) { return sum(sums, first(weights, four)); }
+  static __m256i add(__m256i sums, __m256i weights, __m256i four) {
+    __m256i total = sum(sums, first(weights, four));
+    // Left to itself the compiler regroups these exact sums into a tree, keeps every product for it, and runs
+    // out of registers. In this order one register a sum is enough.
+    asm("" : "+x"(total));
+    return total;
+  }
   static __m256i widen(__m256i sums) {
     if constexpr (kSigned) return sums;
     return _mm256_madd_epi16(sums, _mm256_set1_epi16(1));
