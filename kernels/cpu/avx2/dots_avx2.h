@@ -129,35 +129,43 @@ struct Dots {
   template <int T>
   static void packed(const std::byte* quants, const TokenActivations* x, std::int64_t column,
                      Ints (&acc)[T][F::halves]) {
-    // Low and high quads are four each.
-    constexpr int kSteps = kRun < 4 ? kRun : 4;
     Ints low[T];
     Ints high[T];
-    for (int quad = 0; quad < 4; ++quad) {
-      Bytes lowBytes;
-      Bytes highBytes;
-      unpack(quants, quad, lowBytes, highBytes);
-      for (int t = 0; t < T; ++t) {
-        const std::int8_t* a = x[t].quantized + column + 4 * quad;
-        const __m256i lowFour = fourActivations(a);
-        const __m256i highFour = fourActivations(a + 16);
-        if (quad % kSteps == 0) {
-          low[t] = first(lowBytes, lowFour);
-          high[t] = first(highBytes, highFour);
-        } else {
-          low[t] = add(low[t], lowBytes, lowFour);
-          high[t] = add(high[t], highBytes, highFour);
-        }
-        if (quad % kSteps != kSteps - 1) continue;
-        const bool begins = quad < kSteps;
+    addQuads<0>(quants, x, column, low, high, acc);
+    addQuads<1>(quants, x, column, low, high, acc);
+    addQuads<2>(quants, x, column, low, high, acc);
+    addQuads<3>(quants, x, column, low, high, acc);
+  }
+
+  /// Adds quads `quad` and `quad + 4`, and widens what has been added when the 16 bits are full.
+  template <int quad, int T>
+  static void addQuads(const std::byte* quants, const TokenActivations* x, std::int64_t column,
+                       Ints (&low)[T], Ints (&high)[T], Ints (&acc)[T][F::halves]) {
+    constexpr int kSteps = kRun < 4 ? kRun : 4;
+    Bytes lowBytes;
+    Bytes highBytes;
+    unpack(quants, quad, lowBytes, highBytes);
+    for (int t = 0; t < T; ++t) {
+      const std::int8_t* a = x[t].quantized + column + 4 * quad;
+      const __m256i lowFour = fourActivations(a);
+      const __m256i highFour = fourActivations(a + 16);
+      if constexpr (quad % kSteps == 0) {
+        low[t] = first(lowBytes, lowFour);
+        high[t] = first(highBytes, highFour);
+      } else {
+        low[t] = add(low[t], lowBytes, lowFour);
+        high[t] = add(high[t], highBytes, highFour);
+      }
+      if constexpr (quad % kSteps == kSteps - 1) {
+        constexpr bool kBegins = quad < kSteps;
         if constexpr (F::halves == 1 && kRun == 8) {
           acc[t][0] = widen(sum(low[t], high[t]));
         } else if constexpr (F::halves == 1) {
           const Ints both = addWide(widen(low[t]), widen(high[t]));
-          acc[t][0] = begins ? both : addWide(acc[t][0], both);
+          acc[t][0] = kBegins ? both : addWide(acc[t][0], both);
         } else {
-          acc[t][0] = begins ? widen(low[t]) : addWide(acc[t][0], widen(low[t]));
-          acc[t][1] = begins ? widen(high[t]) : addWide(acc[t][1], widen(high[t]));
+          acc[t][0] = kBegins ? widen(low[t]) : addWide(acc[t][0], widen(low[t]));
+          acc[t][1] = kBegins ? widen(high[t]) : addWide(acc[t][1], widen(high[t]));
         }
       }
     }

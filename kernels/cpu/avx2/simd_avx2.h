@@ -205,10 +205,12 @@ struct SimdAvx2 {
     return {_mm256_or_si256(x.a, bit4(bits[0])), _mm256_or_si256(x.b, bit4(bits[1]))};
   }
   static Bytes addBits45(Bytes x, Bytes plane, int quad) {
-    const __m128i shift = _mm_cvtsi32_si128(2 * quad);
-    const __m256i three = _mm256_set1_epi8(3);
+    const __m256i two = _mm256_set1_epi8(0x30);
     const auto high = [&](__m256i p) {
-      return _mm256_slli_epi16(_mm256_and_si256(_mm256_srl_epi16(p, shift), three), 4);
+      // Where the shifted bits of a neighbouring byte come in, the mask takes them out.
+      const __m256i there =
+          quad < 2 ? _mm256_slli_epi16(p, 4 - 2 * quad) : _mm256_srli_epi16(p, 2 * quad - 4);
+      return _mm256_and_si256(there, two);
     };
     return {_mm256_or_si256(x.a, high(plane.a)), _mm256_or_si256(x.b, high(plane.b))};
   }
@@ -223,7 +225,7 @@ struct SimdAvx2 {
 
   static constexpr bool kOwnDots = true;
   /// Unpacking a group once and keeping it in the first cache pays from here on.
-  static constexpr std::int64_t kPanelTokens = 4;
+  static constexpr std::int64_t kPanelTokens = 3;
   template <class F, int T>
   static void groupDots(const std::byte* quants, const TokenActivations* x, std::int64_t column,
                         Ints (&acc)[T][F::halves]) {
