@@ -154,9 +154,15 @@ KernelChoice chosenKernels() {
   if (name == "avx512vnni") {
     return {name, "The processor has AVX-512 with VNNI: 64 int8 multiply-adds an instruction."};
   }
+  if (name == "avxvnni") {
+    return {name, features.avx512vnni
+                      ? "This build has no AVX-512 kernels; the processor would run them."
+                      : "The processor has AVX-VNNI, but no AVX-512: 32 int8 multiply-adds an instruction."};
+  }
   if (name == "avx2") {
     return {name, features.avx512vnni ? "This build has no AVX-512 kernels; the processor would run them."
-                                      : "The processor has AVX2 and FMA, but no AVX-512 with VNNI."};
+                  : features.avxvnni  ? "This build has no AVX-VNNI kernels; the processor would run them."
+                                      : "The processor has AVX2 and FMA, but no VNNI."};
   }
   return {name, features.avx2 ? "This build has no AVX2 kernels; the processor would run them."
                               : "The processor has no AVX2: plain C++ runs everywhere, slowly."};
