@@ -50,18 +50,17 @@ struct SimdAvxVnni : SimdAvx2 {
     // Two a cycle, each five cycles long: ten chains.
     constexpr int kChains = 10;
     __m256i acc[kChains];
-    for (auto& a : acc) a = _mm256_setzero_si256();
-    const __m256i x = _mm256_set1_epi8(3);
-    const __m256i y = _mm256_set1_epi8(5);
+    __m256i x = _mm256_set1_epi8(3);
+    __m256i y = _mm256_set1_epi8(5);
+    // Each begins somewhere else, or the compiler sees that they are one.
+    unrolled<kChains>([&]<int c>() { acc[c] = _mm256_set1_epi32(c); });
     for (std::int64_t i = 0; i < iterations; ++i) {
-      unrolled<kChains>([&]<int c>() {
-        acc[c] = _mm256_dpbusd_avx_epi32(acc[c], x, y);
-        // The barrier keeps the compiler from computing all turns at once.
-        asm volatile("" : "+x"(acc[c]));
-      });
+      // The barrier keeps the compiler from computing all turns at once.
+      asm volatile("" : "+x"(x), "+x"(y));
+      unrolled<kChains>([&]<int c>() { acc[c] = _mm256_dpbusd_avx_epi32(acc[c], x, y); });
     }
     __m256i total = _mm256_setzero_si256();
-    for (const auto& a : acc) total = _mm256_add_epi32(total, a);
+    unrolled<kChains>([&]<int c>() { total = _mm256_add_epi32(total, acc[c]); });
     volatile int sink = _mm256_extract_epi32(total, 0);
     (void)sink;
     return iterations * kChains * 32;
