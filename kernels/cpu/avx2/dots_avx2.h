@@ -19,6 +19,7 @@
 #include <cstring>
 
 #include "kernels/cpu/tile_matmul.h"
+#include "kernels/cpu/unrolled.h"
 
 namespace quern::kernels::cpu {
 namespace {
@@ -186,7 +187,7 @@ struct Dots {
   template <int T>
   static void unpackedHalf(const std::byte* bytes, const TokenActivations* x, std::int64_t column, int h,
                            Ints (&acc)[T]) {
-    for (int run = 0; run < kQuadsAHalf / kRun; ++run) {
+    unrolled<kQuadsAHalf / kRun>([&]<int run>() {
       Ints sums[T];
       for (int i = 0; i < kRun; ++i) {
         const int quad = h * kQuadsAHalf + run * kRun + i;
@@ -197,7 +198,7 @@ struct Dots {
         }
       }
       for (int t = 0; t < T; ++t) acc[t] = run == 0 ? widen(sums[t]) : addWide(acc[t], widen(sums[t]));
-    }
+    });
   }
 };
 

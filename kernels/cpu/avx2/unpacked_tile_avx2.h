@@ -15,6 +15,7 @@
 
 #include "kernels/cpu/avx2/dots_avx2.h"
 #include "kernels/cpu/tile_matmul.h"
+#include "kernels/cpu/unrolled.h"
 
 namespace quern::kernels::cpu {
 namespace {
@@ -57,16 +58,15 @@ struct UnpackedTile {
     return source;
   }
 
-  /// sums[h] of every group as addHalf() takes them: [groups][halves].
-  static void halfSums(const float* sums, std::int64_t groups, float* result) {
-    if constexpr (F::halves == 2) {
-      for (std::int64_t i = 0; i < 2 * groups; ++i) result[i] = sums[i];
-    } else if (groups == kGroups) {
-      const __m256 pairs = _mm256_hadd_ps(_mm256_loadu_ps(sums), _mm256_loadu_ps(sums + 8));
-      _mm256_storeu_ps(result, _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(pairs), 0xD8)));
+  /// The sums of whole groups, as addDots() makes them from those of the halves.
+  static const float* pairSums(const float* sums, std::int64_t groups, float* pairs) {
+    if (groups == kGroups) {
+      const __m256 crossed = _mm256_hadd_ps(_mm256_loadu_ps(sums), _mm256_loadu_ps(sums + 8));
+      _mm256_storeu_ps(pairs, _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(crossed), 0xD8)));
     } else {
-      for (std::int64_t g = 0; g < groups; ++g) result[g] = sums[2 * g] + sums[2 * g + 1];
+      for (std::int64_t g = 0; g < groups; ++g) pairs[g] = sums[2 * g] + sums[2 * g + 1];
     }
+    return pairs;
   }
 
   /// y[t] += the unpacked groups times the tokens' activations.
@@ -74,21 +74,22 @@ struct UnpackedTile {
   static void multiply(const Group* unpacked, std::int64_t groups, const TokenActivations* x, float* results,
                        bool begins) {
     Floats y[T];
-    float sums[T][kGroups * F::halves];
+    float pairs[T][kGroups];
+    const float* sums[T];
     for (int t = 0; t < T; ++t) {
       y[t] = begins ? Simd::zero() : Simd::load(results + 16 * t);
-      halfSums(x[t].sums, groups, sums[t]);
+      sums[t] = F::halves == 2 ? x[t].sums : pairSums(x[t].sums, groups, pairs[t]);
     }
     for (std::int64_t g = 0; g < groups; ++g) {
       const Group& group = unpacked[g];
-      for (int h = 0; h < F::halves; ++h) {
+      unrolled<F::halves>([&]<int h>() {
         typename Simd::Ints acc[T];
         Dots<Simd, F>::template unpackedHalf<T>(group.bytes, x, 32 * g, h, acc);
         for (int t = 0; t < T; ++t) {
           Tile::addHalf(acc[t], Simd::load(group.scale[h]), Simd::load(group.correction[h]), x[t].scales[g],
                         sums[t][g * F::halves + h], y[t]);
         }
-      }
+      });
     }
     for (int t = 0; t < T; ++t) Simd::store(results + 16 * t, y[t]);
   }
