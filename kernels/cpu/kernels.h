@@ -21,6 +21,8 @@ inline constexpr std::int64_t kSumBlock = 16;
 /// Activations of prompts are quantized in blocks of this many values (the last block of a row may be
 /// shorter).
 inline constexpr std::int64_t kPanelBlock = 256;
+/// Tokens of a prompt that are multiplied together: their sums for two tiles of rows fill 24 registers.
+inline constexpr std::int64_t kPanelTokens = 12;
 /// Alignment of packed matrices and of rows of quantized activations: one cache line, one 512-bit vector.
 inline constexpr std::size_t kAlignment = 64;
 
@@ -44,15 +46,21 @@ struct Activations {
   const float* sums = nullptr;    ///< [tokens, cols / kSumBlock]: scale × sum of the 16 int8 values
 };
 
-/// Activations of prompts [tokens, cols], as int8 with one scale per kPanelBlock values.
-struct PanelActivations {
-  const std::int8_t* quantized = nullptr;  ///< [tokens, cols]
-  const float* scales = nullptr;           ///< [tokens, panelBlocks(cols)]
-  const std::int32_t* sums = nullptr;      ///< [tokens, panelBlocks(cols)]: sums of the int8 values
-};
 inline constexpr std::int64_t panelBlocks(std::int64_t cols) {
   return (cols + kPanelBlock - 1) / kPanelBlock;
 }
+
+/// Activations of prompts as int8 with one scale per kPanelBlock values. Tokens lie in groups of
+/// kPanelTokens, whose values are interleaved by quads of columns, so that a product reads one stream and not
+/// one a token:
+///   quantized  [group][cols / 4][kPanelTokens][4]
+///   scales     [group][panelBlocks(cols)][kPanelTokens]
+///   sums       as scales: sums of the int8 values
+struct PanelActivations {
+  std::int8_t* quantized = nullptr;  ///< kAlignment-aligned
+  float* scales = nullptr;
+  std::int32_t* sums = nullptr;
+};
 
 enum class KvType : std::uint8_t { kF32, kF16, kQ8_0 };
 
@@ -117,12 +125,13 @@ struct Kernels {
   // kPanelBlock columns first: a rounding of 1/254 of the block's largest weight, an order below that of
   // 4-bit weights. A prompt's tokens always go this way and no others do, so that an answer does not depend
   // on the batch.
-  /// One row [cols] to int8 in blocks of kPanelBlock, scale = max|x| / 127. cols % 32 == 0.
-  void (*quantizePanelRow)(const float* x, std::int64_t cols, std::int8_t* quantized, float* scales,
-                           std::int32_t* sums);
-  /// As matmul(), for types of which readsQuantized() is true.
+  /// Writes token `token` of `target` from one row [cols], scale = max|x| / 127. cols % 32 == 0.
+  void (*quantizePanelRow)(const float* x, std::int64_t cols, const PanelActivations& target,
+                           std::int64_t token);
+  /// As matmul(), for types of which readsQuantized() is true and tokens [firstToken, firstToken + tokens) of
+  /// `x`; `output` is the row of the first of them.
   void (*panelMatmul)(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t rowEnd,
-                      const PanelActivations& x, std::int64_t tokens, float* output,
+                      const PanelActivations& x, std::int64_t firstToken, std::int64_t tokens, float* output,
                       std::int64_t outputStride, bool accumulate);
 
   // --- vectors

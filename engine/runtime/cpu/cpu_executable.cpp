@@ -32,10 +32,17 @@ constexpr std::int64_t kActivationBytes = 512 << 10;
 
 std::size_t rounded(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-/// Scales, or sums, of `tokens` rows of panel activations.
-std::size_t panelBytes(std::int64_t tokens, std::int64_t widest) {
+/// Rows of panel activations for `tokens` tokens: whole groups.
+std::size_t panelRows(std::int64_t tokens) {
+  constexpr std::int64_t kGroup = kernels::cpu::kPanelTokens;
+  return static_cast<std::size_t>((tokens + kGroup - 1) / kGroup * kGroup);
+}
+
+/// Bytes of their scales, or of their sums.
+std::size_t panelScaleBytes(std::int64_t tokens, std::int64_t widest) {
   static_assert(sizeof(float) == sizeof(std::int32_t));
-  return rounded(static_cast<std::size_t>(tokens * kernels::cpu::panelBlocks(widest)) * sizeof(float));
+  return rounded(panelRows(tokens) * static_cast<std::size_t>(kernels::cpu::panelBlocks(widest)) *
+                 sizeof(float));
 }
 
 base::Error invalid(std::string sentence) { return {base::ErrorCode::kInvalidArgument, std::move(sentence)}; }
@@ -46,7 +53,8 @@ std::uint64_t ActivationSpace::bytesFor(std::int64_t tokens, std::int64_t widest
   const auto elements = static_cast<std::size_t>(tokens * widest);
   return rounded(elements * sizeof(float)) + rounded(elements) +
          rounded(elements / kernels::cpu::kActivationBlock * sizeof(float) + 64) +
-         rounded(elements / kernels::cpu::kSumBlock * sizeof(float) + 64) + 2 * panelBytes(tokens, widest);
+         rounded(elements / kernels::cpu::kSumBlock * sizeof(float) + 64) +
+         rounded(panelRows(tokens) * static_cast<std::size_t>(widest)) + 2 * panelScaleBytes(tokens, widest);
 }
 
 base::Result<ActivationSpace> ActivationSpace::make(std::int64_t tokens, std::int64_t widest) {
@@ -62,9 +70,11 @@ base::Result<ActivationSpace> ActivationSpace::make(std::int64_t tokens, std::in
   at += rounded(elements / kernels::cpu::kActivationBlock * sizeof(float) + 64);
   space.sums_ = reinterpret_cast<float*>(at);
   at += rounded(elements / kernels::cpu::kSumBlock * sizeof(float) + 64);
-  space.panelScales_ = reinterpret_cast<float*>(at);
-  at += panelBytes(tokens, widest);
-  space.panelSums_ = reinterpret_cast<std::int32_t*>(at);
+  space.panel_.quantized = reinterpret_cast<std::int8_t*>(at);
+  at += rounded(panelRows(tokens) * static_cast<std::size_t>(widest));
+  space.panel_.scales = reinterpret_cast<float*>(at);
+  at += panelScaleBytes(tokens, widest);
+  space.panel_.sums = reinterpret_cast<std::int32_t*>(at);
   return space;
 }
 
@@ -206,17 +216,20 @@ void CpuExecutable::lay(const Batch& batch) {
   tokens_.clear();
   runs_.clear();
   wanted_.clear();
+  std::int32_t panelTokens = 0;
   for (std::size_t s = 0; s < batch.slices.size(); ++s) {
     const Slice& slice = batch.slices[s];
     const auto first = static_cast<std::int32_t>(tokens_.size());
     const auto count = static_cast<std::int32_t>(slice.tokens.size());
     const auto sliceIndex = static_cast<std::int32_t>(s);
     const bool usesPanel = slice.isPrompt && kernels_.panelMatmul != nullptr;
-    if (runs_.empty() || runs_.back().usesPanel != usesPanel) runs_.push_back({first, 0, usesPanel});
+    if (runs_.empty() || (runs_.back().panel >= 0) != usesPanel) {
+      runs_.push_back({first, 0, usesPanel ? panelTokens : -1});
+    }
     runs_.back().tokens += count;
     for (std::int32_t i = 0; i < count; ++i) {
-      tokens_.push_back(
-          {slice.tokens[static_cast<std::size_t>(i)], slice.firstPosition + i, sliceIndex, usesPanel});
+      tokens_.push_back({slice.tokens[static_cast<std::size_t>(i)], slice.firstPosition + i, sliceIndex,
+                         usesPanel ? panelTokens++ : -1});
       if (i >= count - slice.logitRows) wanted_.push_back(first + i);
     }
   }
@@ -338,9 +351,9 @@ void CpuExecutable::prepare(const ProjectStep& step, std::int64_t token, Activat
   }
   if (!step.quantizes) return;
   // Logits are always exact: one row of them, and a long matrix.
-  if (!head && tokens_[static_cast<std::size_t>(token)].usesPanel) {
-    kernels_.quantizePanelRow(values, cols, space.quantized(token, cols), space.panelScales(token, cols),
-                              space.panelSums(token, cols));
+  const std::int32_t panel = head ? -1 : tokens_[static_cast<std::size_t>(token)].panel;
+  if (panel >= 0) {
+    kernels_.quantizePanelRow(values, cols, space.panel(), panel);
   } else {
     kernels_.quantizeRow(values, cols, space.quantized(token, cols), space.scales(token, cols),
                          space.sums(token, cols));
@@ -366,7 +379,7 @@ void CpuExecutable::project(const ProjectStep& step, std::int32_t worker, std::s
     const std::int64_t firstTile = step.tiles * share / shares;
     const std::int64_t lastTile = step.tiles * (share + 1) / shares;
     if (head) {
-      multiply(step, firstTile, lastTile, space, {0, static_cast<std::int32_t>(tokens), false});
+      multiply(step, firstTile, lastTile, space, {0, static_cast<std::int32_t>(tokens), -1});
     } else {
       for (const Run& run : runs_) multiply(step, firstTile, lastTile, space, run);
     }
@@ -383,11 +396,9 @@ void CpuExecutable::multiply(const ProjectStep& step, std::int64_t firstTile, st
     if (rowBegin >= rowEnd) continue;
     const std::int64_t stride = program_.widthOf(one.out);
     float* out = row(one.out, run.first);
-    if (run.usesPanel && kernels_.readsQuantized(one.matrix.type)) {
-      const kernels::cpu::PanelActivations x{space.quantized(run.first, step.cols),
-                                             space.panelScales(run.first, step.cols),
-                                             space.panelSums(run.first, step.cols)};
-      kernels_.panelMatmul(one.matrix, rowBegin, rowEnd, x, run.tokens, out, stride, one.accumulate);
+    if (run.panel >= 0 && kernels_.readsQuantized(one.matrix.type)) {
+      kernels_.panelMatmul(one.matrix, rowBegin, rowEnd, space.panel(), run.panel, run.tokens, out, stride,
+                           one.accumulate);
     } else {
       const std::int64_t together = std::max<std::int64_t>(32, kActivationBytes / step.cols);
       for (std::int64_t first = 0; first < run.tokens; first += together) {

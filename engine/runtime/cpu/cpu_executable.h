@@ -31,13 +31,8 @@ class ActivationSpace {
   float* sums(std::int64_t token, std::int64_t cols) {
     return sums_ + token * (cols / kernels::cpu::kSumBlock);
   }
-  /// Scales and sums of a prompt's token, whose blocks are longer.
-  float* panelScales(std::int64_t token, std::int64_t cols) {
-    return panelScales_ + token * kernels::cpu::panelBlocks(cols);
-  }
-  std::int32_t* panelSums(std::int64_t token, std::int64_t cols) {
-    return panelSums_ + token * kernels::cpu::panelBlocks(cols);
-  }
+  /// The prompts' tokens, in the order of their numbers among themselves.
+  const kernels::cpu::PanelActivations& panel() const { return panel_; }
 
  private:
   AlignedBuffer memory_;
@@ -45,8 +40,7 @@ class ActivationSpace {
   std::int8_t* quantized_ = nullptr;
   float* scales_ = nullptr;
   float* sums_ = nullptr;
-  float* panelScales_ = nullptr;
-  std::int32_t* panelSums_ = nullptr;
+  kernels::cpu::PanelActivations panel_;
 };
 
 class CpuExecutable : public Executable {
@@ -77,13 +71,13 @@ class CpuExecutable : public Executable {
     std::int32_t id;
     std::int32_t position;
     std::int32_t slice;
-    bool usesPanel;  ///< goes through Kernels::panelMatmul where weights are quantized
+    std::int32_t panel;  ///< its number among those that go through Kernels::panelMatmul; -1: it does not
   };
   /// Tokens beside each other that are computed in the same way.
   struct Run {
     std::int32_t first;
     std::int32_t tokens;
-    bool usesPanel;
+    std::int32_t panel;  ///< number of the first as above, or -1
   };
   /// One share of attention: some query tokens of a slice and query heads that share a key/value head.
   struct AttentionUnit {
