@@ -1,6 +1,7 @@
 // Runs a Plan: one dispatch to the pool a step, a phase for every operation that depends on the one before.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
@@ -16,6 +17,13 @@
 #include "engine/runtime/cpu/thread_pool.h"
 
 namespace quern::engine::runtime {
+
+/// Shares of a phase for each thread at most: with more of them a worker that was put aside costs less, with
+/// fewer the counters do.
+inline constexpr std::int64_t kSharesAThread = 4;
+/// Query tokens of one share of attention: enough that widening keys and values is paid for, few enough that
+/// shares of a 512-token prompt are many.
+inline constexpr std::int32_t kAttentionTokens = 32;
 
 /// Activations [tokens, cols] as floats and int8, with room for `tokens` rows of the widest input.
 class ActivationSpace {
@@ -100,8 +108,14 @@ class CpuExecutable : public Executable {
                 ActivationSpace& space, std::int64_t first, std::int64_t tokens);
   void prepare(const ProjectStep& step, std::int64_t token, ActivationSpace& space, bool head);
   void attend(const AttendStep& step, std::int32_t worker, std::size_t& phase);
+  /// A phase of work(token), a few tokens a share.
   template <class Work>
-  void overTokens(std::size_t& phase, std::int64_t tokens, Work&& work);
+  void overTokens(std::size_t& phase, std::int64_t tokens, Work&& work) {
+    const std::int64_t shares = std::min<std::int64_t>(tokens, kSharesAThread * pool_->threads());
+    phases_->run(phase++, static_cast<std::int32_t>(shares), [&](std::int32_t share) {
+      for (std::int64_t t = tokens * share / shares; t < tokens * (share + 1) / shares; ++t) work(t);
+    });
+  }
   void prepareAttention(const AttendStep& step, std::int64_t token, std::int32_t firstHead,
                         std::int32_t heads);
   void attendUnit(const AttendStep& step, const AttentionUnit& unit, Worker& space);
