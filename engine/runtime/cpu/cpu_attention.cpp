@@ -1,5 +1,9 @@
-// The attention of a running batch: how it is shared out, and what comes before the kernel (norm and rotation
-// of heads, writing the cache).
+// The attention of a running batch: how it is shared out among the workers, and what comes before the kernel.
+//
+// A unit is some tokens of a slice × the query heads of one key/value head. Prompts give plenty of units.
+// Decoding few sequences does not, so a long one is also shared out along its length: a unit then has some
+// chunks of kAttentionChunk positions, leaves what each came to, and whoever finishes last adds the chunks up
+// in their order. None of this shows in a result (kernels/cpu/tile_attention.h).
 
 #include <algorithm>
 
@@ -8,63 +12,119 @@
 namespace quern::engine::runtime {
 namespace {
 
+using kernels::cpu::kAttentionChunk;
+using kernels::cpu::kAttentionTile;
 using model::Buffer;
 
-/// From this position on, decoding shares out single query heads when there are few key/value heads: reading
-/// the cache once for each of them then costs less than workers without a share.
-constexpr std::int32_t kSplitHeadsFrom = 128;
+/// Rows (query tokens × heads) of a unit: widening a tile of keys and values to float32 then costs some two
+/// hundredths of what is computed with it, and queries and outputs fit a second-level cache.
+constexpr std::int32_t kUnitRows = 192;
+constexpr std::int32_t kMostUnitTokens = 128;
+/// Units that a thread should have, so that workers end together: their work differs.
+constexpr std::int32_t kUnitsAThread = 4;
+/// Shares of a phase for each thread; more units than that are taken several at a time.
+constexpr std::int32_t kAttentionSharesAThread = 16;
+
+std::int32_t unitTokensFor(std::int32_t group) { return std::clamp(kUnitRows / group, 1, kMostUnitTokens); }
 
 }  // namespace
+
+/// Room for the most units, splits and partial sums that any batch can have.
+base::Result<void> CpuExecutable::makeAttention() {
+  const std::int32_t group = program_.heads / program_.kvHeads;
+  const auto blocks = static_cast<std::size_t>(cache_.blocks());
+  for (Worker& space : workers_) {
+    const std::size_t floats = kernels_.attentionScratchFloats(unitTokensFor(group), group, program_.headDim);
+    QUERN_ASSIGN(space.attention, AlignedBuffer::allocate(floats * sizeof(float)));
+    space.keys.resize(blocks);
+    space.values.resize(blocks);
+  }
+  // Only single tokens are split, and only when there are fewer (token, head) than this.
+  const std::int32_t splits = kUnitsAThread * pool_->threads();
+  splits_ = std::make_unique<AttentionSplit[]>(static_cast<std::size_t>(splits));
+  const std::size_t chunks = blocks * kKvBlockTokens / kAttentionChunk + 1;
+  const std::size_t floats =
+      chunks * static_cast<std::size_t>(splits * group) * kernels_.attentionPartialFloats(program_.headDim);
+  QUERN_ASSIGN(partials_, AlignedBuffer::allocate(floats * sizeof(float)));
+  units_.reserve(static_cast<std::size_t>(options_.batchTokens) * static_cast<std::size_t>(program_.kvHeads) +
+                 chunks * static_cast<std::size_t>(splits));
+  return base::ok();
+}
 
 void CpuExecutable::layAttention(const Batch& batch) {
   units_.clear();
   const std::int32_t group = program_.heads / program_.kvHeads;
-  const bool decodes = tokens_.size() == batch.slices.size();
-  std::int32_t longest = 0;
-  for (const Token& token : tokens_) longest = std::max(longest, token.position);
-  const auto heads = static_cast<std::int32_t>(tokens_.size()) * program_.kvHeads;
-  const bool splits = decodes && group > 1 && longest >= kSplitHeadsFrom && heads < 4 * pool_->threads() &&
-                      heads % pool_->threads() != 0;
-  fusesAttention_ = decodes && !splits;
-  const std::int32_t together = splits ? 1 : group;
+  const std::int32_t unitTokens = unitTokensFor(group);
+  const std::int32_t enough = kUnitsAThread * pool_->threads();
+  fusesAttention_ = tokens_.size() == batch.slices.size();
+  // Without splitting.
+  std::int32_t plain = 0;
+  for (const Slice& slice : batch.slices) {
+    plain +=
+        (static_cast<std::int32_t>(slice.tokens.size()) + unitTokens - 1) / unitTokens * program_.kvHeads;
+  }
+  const bool splits = plain < enough && pool_->threads() > 1;
+  std::int32_t split = 0;
+  std::size_t partials = 0;
   std::int32_t first = 0;
   for (std::size_t s = 0; s < batch.slices.size(); ++s) {
-    const auto count = static_cast<std::int32_t>(batch.slices[s].tokens.size());
-    // The last shares see most: they go first, so that no worker is left with one at the end.
-    for (std::int32_t begin = (count - 1) / kAttentionTokens * kAttentionTokens; count > 0 && begin >= 0;
-         begin -= kAttentionTokens) {
-      for (std::int32_t query = 0; query < program_.heads; query += together) {
-        units_.push_back({static_cast<std::int32_t>(s), query / group, query, together, first + begin,
-                          std::min(kAttentionTokens, count - begin)});
+    const Slice& slice = batch.slices[s];
+    const auto count = static_cast<std::int32_t>(slice.tokens.size());
+    const std::int32_t chunks =
+        (slice.firstPosition + count - 1) / static_cast<std::int32_t>(kAttentionChunk) + 1;
+    // The last tokens see most: they go first, so that no worker is left with them at the end.
+    for (std::int32_t begin = (count - 1) / unitTokens * unitTokens; begin >= 0; begin -= unitTokens) {
+      for (std::int32_t head = 0; head < program_.kvHeads; ++head) {
+        AttentionUnit unit{static_cast<std::int32_t>(s),
+                           head,
+                           first + begin,
+                           std::min(unitTokens, count - begin),
+                           0,
+                           chunks,
+                           kNotSplit};
+        if (!splits || count > 1 || chunks == 1) {
+          units_.push_back(unit);
+          continue;
+        }
+        const std::int32_t parts = std::min(chunks, (enough + plain - 1) / plain);
+        splits_[static_cast<std::size_t>(split)].done.store(0, std::memory_order_relaxed);
+        splits_[static_cast<std::size_t>(split)].units = parts;
+        splits_[static_cast<std::size_t>(split)].partials = partials;
+        unit.split = split++;
+        partials +=
+            static_cast<std::size_t>(chunks * group) * kernels_.attentionPartialFloats(program_.headDim);
+        for (std::int32_t part = 0; part < parts; ++part) {
+          unit.firstChunk = chunks * part / parts;
+          unit.endChunk = chunks * (part + 1) / parts;
+          units_.push_back(unit);
+        }
       }
     }
     first += count;
   }
+  const auto shares = std::min<std::int32_t>(static_cast<std::int32_t>(units_.size()),
+                                             kAttentionSharesAThread * pool_->threads());
+  unitsAShare_ = (static_cast<std::int32_t>(units_.size()) + shares - 1) / shares;
 }
 
-void CpuExecutable::prepareAttention(const AttendStep& step, std::int64_t token, std::int32_t firstHead,
-                                     std::int32_t heads) {
-  const Token& at = tokens_[static_cast<std::size_t>(token)];
+kernels::cpu::HeadTurn CpuExecutable::turnOf(const AttendStep& step, std::int64_t token,
+                                             const float* norm) const {
   const model::Rope& rope = program_.ropes[static_cast<std::size_t>(step.rope)];
   const float* cosSin = cosSin_[static_cast<std::size_t>(step.rope)].as<float>() + token * rope.rotary;
-  const std::int32_t headDim = program_.headDim;
-  const std::int32_t group = program_.heads / program_.kvHeads;
-  const auto turn = [&](float* head, const float* norm) {
-    if (norm != nullptr) kernels_.rmsNorm(head, norm, step.epsilon, headDim, head);
-    kernels_.rope(head, cosSin, rope.rotary, rope.neox);
-  };
+  return {norm, step.epsilon, cosSin, rope.rotary, rope.rotary, rope.neox};
+}
+
+/// Turns a token's keys of some heads and writes them and the values into the cache.
+void CpuExecutable::storeToken(const AttendStep& step, std::int64_t token, std::int32_t firstHead,
+                               std::int32_t heads) {
+  const Token& at = tokens_[static_cast<std::size_t>(token)];
   const Slice& slice = batch_->slices[static_cast<std::size_t>(at.slice)];
   const std::uint32_t block = slice.blockTable[static_cast<std::size_t>(at.position / kKvBlockTokens)];
-  const std::size_t inBlock = static_cast<std::size_t>(at.position % kKvBlockTokens) * cache_.rowBytes();
+  const std::int32_t headDim = program_.headDim;
   for (std::int32_t head = firstHead; head < firstHead + heads; ++head) {
-    for (std::int32_t q = head * group; q < (head + 1) * group; ++q) {
-      turn(row(Buffer::kQuery, token) + q * headDim, step.queryNorm);
-    }
-    float* key = row(Buffer::kKey, token) + head * headDim;
-    turn(key, step.keyNorm);
-    kernels_.storeKv(cache_.type(), key, cache_.keys(step.layer, block, head) + inBlock, headDim);
-    kernels_.storeKv(cache_.type(), row(Buffer::kValue, token) + head * headDim,
-                     cache_.values(step.layer, block, head) + inBlock, headDim);
+    kernels_.storeKv({row(Buffer::kKey, token) + head * headDim, row(Buffer::kValue, token) + head * headDim,
+                      turnOf(step, token, step.keyNorm), cache_.type(), cache_.keys(step.layer, block, head),
+                      cache_.values(step.layer, block, head), at.position % kKvBlockTokens, headDim});
   }
 }
 
@@ -72,13 +132,13 @@ void CpuExecutable::attend(const AttendStep& step, std::int32_t worker, std::siz
   Worker& space = workers_[static_cast<std::size_t>(worker)];
   if (!fusesAttention_) {
     overTokens(phase, static_cast<std::int64_t>(tokens_.size()),
-               [&](std::int64_t token) { prepareAttention(step, token, 0, program_.kvHeads); });
+               [&](std::int64_t token) { storeToken(step, token, 0, program_.kvHeads); });
   }
-  phases_->run(phase++, static_cast<std::int32_t>(units_.size()), [&](std::int32_t index) {
-    const AttentionUnit& unit = units_[static_cast<std::size_t>(index)];
-    // One token a sequence: who attends for a head also prepares it, and nobody waits in between.
-    if (fusesAttention_) prepareAttention(step, unit.firstToken, unit.head, 1);
-    attendUnit(step, unit, space);
+  const auto units = static_cast<std::int32_t>(units_.size());
+  phases_->run(phase++, (units + unitsAShare_ - 1) / unitsAShare_, [&](std::int32_t share) {
+    for (std::int32_t i = share * unitsAShare_; i < std::min(units, (share + 1) * unitsAShare_); ++i) {
+      attendUnit(step, units_[static_cast<std::size_t>(i)], space);
+    }
   });
 }
 
@@ -87,31 +147,49 @@ void CpuExecutable::attendUnit(const AttendStep& step, const AttentionUnit& unit
   const Token& first = tokens_[static_cast<std::size_t>(unit.firstToken)];
   const std::int32_t last = first.position + unit.tokens - 1;
   const std::int32_t seen = step.window > 0 ? std::max(0, first.position - step.window + 1) : 0;
-  for (std::int32_t b = seen / kKvBlockTokens; b <= last / kKvBlockTokens; ++b) {
+  // One token a sequence: who attends to its own position also stores it, and nobody waits in between.
+  if (fusesAttention_ && last / kAttentionChunk < unit.endChunk)
+    storeToken(step, unit.firstToken, unit.head, 1);
+  const std::int64_t begin =
+      std::max<std::int64_t>(seen / kAttentionTile * kAttentionTile, unit.firstChunk * kAttentionChunk);
+  const std::int64_t end = std::min<std::int64_t>(last + 1, unit.endChunk * kAttentionChunk);
+  for (std::int64_t b = begin / kKvBlockTokens; b * kKvBlockTokens < end; ++b) {
     const auto at = static_cast<std::size_t>(b);
     space.keys[at] = cache_.keys(step.layer, slice.blockTable[at], unit.head);
     space.values[at] = cache_.values(step.layer, slice.blockTable[at], unit.head);
   }
+  const std::int32_t group = program_.heads / program_.kvHeads;
   kernels::cpu::AttentionTask task;
-  task.query = row(Buffer::kQuery, unit.firstToken) + unit.firstQuery * program_.headDim;
+  task.query = row(Buffer::kQuery, unit.firstToken) + unit.head * group * program_.headDim;
   task.queryTokenStride = program_.widthOf(Buffer::kQuery);
   task.queryHeadStride = program_.headDim;
-  task.output = row(Buffer::kHeads, unit.firstToken) + unit.firstQuery * program_.valueDim;
+  task.turn = turnOf(step, unit.firstToken, step.queryNorm);
+  task.output = row(Buffer::kHeads, unit.firstToken) + unit.head * group * program_.valueDim;
   task.outputTokenStride = program_.widthOf(Buffer::kHeads);
   task.outputHeadStride = program_.valueDim;
   task.queryTokens = unit.tokens;
-  task.groupHeads = unit.queries;
+  task.groupHeads = group;
   task.headDim = program_.headDim;
   task.firstPosition = first.position;
   task.window = step.window;
   task.keyBlocks = space.keys.data();
   task.valueBlocks = space.values.data();
-  task.blockTokens = kKvBlockTokens;
   task.type = cache_.type();
   task.scale = step.scale;
   task.softcap = step.softcap;
   task.scratch = space.attention.as<float>();
+  if (unit.split == kNotSplit) {
+    kernels_.attend(task);
+    return;
+  }
+  AttentionSplit& split = splits_[static_cast<std::size_t>(unit.split)];
+  task.partials = partials_.as<float>() + split.partials;
+  task.firstChunk = unit.firstChunk;
+  task.endChunk = unit.endChunk;
   kernels_.attend(task);
+  // The counter runs on over the layers; a layer's units are all done before the next one's begin.
+  if ((split.done.fetch_add(1, std::memory_order_acq_rel) + 1) % split.units == 0)
+    kernels_.mergeAttention(task);
 }
 
 }  // namespace quern::engine::runtime

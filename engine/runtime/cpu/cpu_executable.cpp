@@ -88,14 +88,9 @@ base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr
   // A step has two phases at most, one to prepare and one to compute.
   e.phases_ = std::make_unique<Phases>(2 * (e.plan_.body.size() + e.plan_.head.size()));
   QUERN_ASSIGN(e.shared_, ActivationSpace::make(options.batchTokens, e.plan_.widestInput));
-  const std::int32_t group = program.heads / program.kvHeads;
   for (std::int32_t worker = 0; worker < threads; ++worker) {
     Worker space;
     QUERN_ASSIGN(space.input, ActivationSpace::make(kPrivateTokens, e.plan_.widestInput));
-    const std::size_t scratch = kernels.attentionScratchFloats(kAttentionTokens, group, program.headDim);
-    QUERN_ASSIGN(space.attention, AlignedBuffer::allocate(scratch * sizeof(float)));
-    space.keys.resize(static_cast<std::size_t>(blocks));
-    space.values.resize(static_cast<std::size_t>(blocks));
     e.workers_.push_back(std::move(space));
   }
   for (const model::Rope& rope : program.ropes) {
@@ -107,7 +102,7 @@ base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr
   }
   e.tokens_.reserve(static_cast<std::size_t>(options.batchTokens));
   e.wanted_.reserve(static_cast<std::size_t>(options.logitRows));
-  e.units_.reserve(static_cast<std::size_t>(options.batchTokens) * static_cast<std::size_t>(program.heads));
+  QUERN_TRY(e.makeAttention());
   e.workBytes_ = workBytesFor(program, options, threads);
   return made;
 }

@@ -21,10 +21,6 @@ namespace quern::engine::runtime {
 /// Shares of a phase for each thread at most: with more of them a worker that was put aside costs less, with
 /// fewer the counters do.
 inline constexpr std::int64_t kSharesAThread = 4;
-/// Query tokens of one share of attention: enough that widening keys and values is paid for, few enough that
-/// shares of a 512-token prompt are many.
-inline constexpr std::int32_t kAttentionTokens = 32;
-
 /// Activations [tokens, cols] as floats and int8, with room for `tokens` rows of the widest input.
 class ActivationSpace {
  public:
@@ -77,14 +73,23 @@ class CpuExecutable : public Executable {
     std::int32_t position;
     std::int32_t slice;
   };
-  /// One share of attention: some query tokens of a slice and query heads that share a key/value head.
+  /// One share of attention: some query tokens of a slice, the query heads of one key/value head, and all
+  /// chunks of the sequence or some of them.
   struct AttentionUnit {
-    std::int32_t slice;
-    std::int32_t head;        ///< key/value head
-    std::int32_t firstQuery;  ///< query head
-    std::int32_t queries;     ///< query heads
-    std::int32_t firstToken;  ///< in the batch
-    std::int32_t tokens;
+    std::int32_t slice = 0;
+    std::int32_t head = 0;        ///< key/value head
+    std::int32_t firstToken = 0;  ///< in the batch
+    std::int32_t tokens = 0;
+    std::int32_t firstChunk = 0;
+    std::int32_t endChunk = 0;
+    std::int32_t split = kNotSplit;  ///< in splits_, when other units have the other chunks
+  };
+  static constexpr std::int32_t kNotSplit = -1;
+  /// What the units that share a sequence along its length have in common.
+  struct AttentionSplit {
+    std::atomic<std::int32_t> done{0};  ///< units, over all layers of a run
+    std::int32_t units = 0;
+    std::size_t partials = 0;  ///< floats from the beginning of partials_
   };
   /// What a worker has for itself, so that small batches need no phase between preparing and multiplying.
   struct Worker {
@@ -116,9 +121,10 @@ class CpuExecutable : public Executable {
       for (std::int64_t t = tokens * share / shares; t < tokens * (share + 1) / shares; ++t) work(t);
     });
   }
-  void prepareAttention(const AttendStep& step, std::int64_t token, std::int32_t firstHead,
-                        std::int32_t heads);
+  base::Result<void> makeAttention();
+  void storeToken(const AttendStep& step, std::int64_t token, std::int32_t firstHead, std::int32_t heads);
   void attendUnit(const AttendStep& step, const AttentionUnit& unit, Worker& space);
+  kernels::cpu::HeadTurn turnOf(const AttendStep& step, std::int64_t token, const float* norm) const;
 
   float* row(model::Buffer buffer, std::int64_t token) {
     return buffers_[static_cast<std::size_t>(buffer)].as<float>() + token * program_.widthOf(buffer);
@@ -143,7 +149,10 @@ class CpuExecutable : public Executable {
   std::vector<Token> tokens_;
   std::vector<std::int32_t> wanted_;  ///< batch rows whose logits are asked for
   std::vector<AttentionUnit> units_;
-  bool fusesAttention_ = false;  ///< who attends for a head has also prepared it
+  std::int32_t unitsAShare_ = 1;
+  bool fusesAttention_ = false;               ///< who attends for a head has also stored its key and value
+  std::unique_ptr<AttentionSplit[]> splits_;  ///< kMostSplits
+  AlignedBuffer partials_;                    ///< floats
 };
 
 }  // namespace quern::engine::runtime
