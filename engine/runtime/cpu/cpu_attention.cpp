@@ -39,72 +39,78 @@ base::Result<void> CpuExecutable::makeAttention() {
     space.keys.resize(blocks);
     space.values.resize(blocks);
   }
-  // Only single tokens are split, and only when there are fewer (token, head) than this.
-  const std::int32_t splits = kUnitsAThread * pool_->threads();
-  splits_ = std::make_unique<AttentionSplit[]>(static_cast<std::size_t>(splits));
-  const std::size_t chunks = blocks * kKvBlockTokens / kAttentionChunk + 1;
-  const std::size_t floats =
-      chunks * static_cast<std::size_t>(splits * group) * kernels_.attentionPartialFloats(program_.headDim);
-  QUERN_ASSIGN(partials_, AlignedBuffer::allocate(floats * sizeof(float)));
+  const auto splits = static_cast<std::size_t>(kUnitsAThread * pool_->threads());
+  splits_ = std::make_unique<AttentionSplit[]>(splits);
+  // Enough for a cache full of sequences that share nothing, one token each; what has no room is not split.
+  const std::size_t chunks = blocks * kKvBlockTokens / kAttentionChunk + splits;
+  partialFloats_ =
+      chunks * static_cast<std::size_t>(program_.heads) * kernels_.attentionPartialFloats(program_.headDim);
+  QUERN_ASSIGN(partials_, AlignedBuffer::allocate(partialFloats_ * sizeof(float)));
   units_.reserve(static_cast<std::size_t>(options_.batchTokens) * static_cast<std::size_t>(program_.kvHeads) +
-                 chunks * static_cast<std::size_t>(splits));
+                 splits * splits);
   return base::ok();
 }
 
 void CpuExecutable::layAttention(const Batch& batch) {
   units_.clear();
-  const std::int32_t group = program_.heads / program_.kvHeads;
-  const std::int32_t unitTokens = unitTokensFor(group);
-  const std::int32_t enough = kUnitsAThread * pool_->threads();
   fusesAttention_ = tokens_.size() == batch.slices.size();
-  // Without splitting.
-  std::int32_t plain = 0;
+  const std::int32_t unitTokens = unitTokensFor(program_.heads / program_.kvHeads);
+  const std::int32_t enough = kUnitsAThread * pool_->threads();
+  std::int32_t whole = 0;  // units without splitting
   for (const Slice& slice : batch.slices) {
-    plain +=
-        (static_cast<std::int32_t>(slice.tokens.size()) + unitTokens - 1) / unitTokens * program_.kvHeads;
+    const auto count = static_cast<std::int32_t>(slice.tokens.size());
+    whole += (count + unitTokens - 1) / unitTokens * program_.kvHeads;
   }
-  const bool splits = plain < enough && pool_->threads() > 1;
-  std::int32_t split = 0;
+  const std::int32_t parts = pool_->threads() > 1 ? (enough + whole - 1) / whole : 1;
+  std::int32_t splits = 0;
   std::size_t partials = 0;
   std::int32_t first = 0;
   for (std::size_t s = 0; s < batch.slices.size(); ++s) {
-    const Slice& slice = batch.slices[s];
-    const auto count = static_cast<std::int32_t>(slice.tokens.size());
-    const std::int32_t chunks =
-        (slice.firstPosition + count - 1) / static_cast<std::int32_t>(kAttentionChunk) + 1;
+    const auto count = static_cast<std::int32_t>(batch.slices[s].tokens.size());
     // The last tokens see most: they go first, so that no worker is left with them at the end.
     for (std::int32_t begin = (count - 1) / unitTokens * unitTokens; begin >= 0; begin -= unitTokens) {
       for (std::int32_t head = 0; head < program_.kvHeads; ++head) {
-        AttentionUnit unit{static_cast<std::int32_t>(s),
-                           head,
-                           first + begin,
-                           std::min(unitTokens, count - begin),
-                           0,
-                           chunks,
-                           kNotSplit};
-        if (!splits || count > 1 || chunks == 1) {
-          units_.push_back(unit);
-          continue;
-        }
-        const std::int32_t parts = std::min(chunks, (enough + plain - 1) / plain);
-        splits_[static_cast<std::size_t>(split)].done.store(0, std::memory_order_relaxed);
-        splits_[static_cast<std::size_t>(split)].units = parts;
-        splits_[static_cast<std::size_t>(split)].partials = partials;
-        unit.split = split++;
-        partials +=
-            static_cast<std::size_t>(chunks * group) * kernels_.attentionPartialFloats(program_.headDim);
-        for (std::int32_t part = 0; part < parts; ++part) {
-          unit.firstChunk = chunks * part / parts;
-          unit.endChunk = chunks * (part + 1) / parts;
-          units_.push_back(unit);
-        }
+        AttentionUnit unit;
+        unit.slice = static_cast<std::int32_t>(s);
+        unit.head = head;
+        unit.firstToken = first + begin;
+        unit.tokens = std::min(unitTokens, count - begin);
+        addUnit(unit, parts, splits, partials);
       }
     }
     first += count;
   }
-  const auto shares = std::min<std::int32_t>(static_cast<std::int32_t>(units_.size()),
-                                             kAttentionSharesAThread * pool_->threads());
-  unitsAShare_ = (static_cast<std::int32_t>(units_.size()) + shares - 1) / shares;
+  const auto units = static_cast<std::int32_t>(units_.size());
+  const std::int32_t shares = kAttentionSharesAThread * pool_->threads();
+  unitsAShare_ = (units + shares - 1) / shares;
+}
+
+/// Lists a unit, in up to `parts` parts along its length when there is room for their partial sums. `splits`
+/// and `partials` (floats) are taken so far.
+void CpuExecutable::addUnit(AttentionUnit unit, std::int32_t parts, std::int32_t& splits,
+                            std::size_t& partials) {
+  const Token& last = tokens_[static_cast<std::size_t>(unit.firstToken + unit.tokens - 1)];
+  const std::int32_t chunks = last.position / static_cast<std::int32_t>(kAttentionChunk) + 1;
+  const std::int32_t rows = unit.tokens * (program_.heads / program_.kvHeads);
+  const std::size_t floats = static_cast<std::size_t>(chunks) * static_cast<std::size_t>(rows) *
+                             kernels_.attentionPartialFloats(program_.headDim);
+  parts = std::min(parts, chunks);
+  if (parts == 1 || partials + floats > partialFloats_) {
+    unit.endChunk = chunks;
+    units_.push_back(unit);
+    return;
+  }
+  unit.split = splits++;
+  AttentionSplit& split = splits_[static_cast<std::size_t>(unit.split)];
+  split.done.store(0, std::memory_order_relaxed);
+  split.units = parts;
+  split.partials = partials;
+  partials += floats;
+  for (std::int32_t part = 0; part < parts; ++part) {
+    unit.firstChunk = chunks * part / parts;
+    unit.endChunk = chunks * (part + 1) / parts;
+    units_.push_back(unit);
+  }
 }
 
 kernels::cpu::HeadTurn CpuExecutable::turnOf(const AttendStep& step, std::int64_t token,

@@ -122,6 +122,7 @@ class CpuExecutable : public Executable {
     });
   }
   base::Result<void> makeAttention();
+  void addUnit(AttentionUnit unit, std::int32_t parts, std::int32_t& splits, std::size_t& partials);
   void storeToken(const AttendStep& step, std::int64_t token, std::int32_t firstHead, std::int32_t heads);
   void attendUnit(const AttendStep& step, const AttentionUnit& unit, Worker& space);
   kernels::cpu::HeadTurn turnOf(const AttendStep& step, std::int64_t token, const float* norm) const;
@@ -153,6 +154,7 @@ class CpuExecutable : public Executable {
   bool fusesAttention_ = false;               ///< who attends for a head has also stored its key and value
   std::unique_ptr<AttentionSplit[]> splits_;  ///< kMostSplits
   AlignedBuffer partials_;                    ///< floats
+  std::size_t partialFloats_ = 0;
 };
 
 }  // namespace quern::engine::runtime
