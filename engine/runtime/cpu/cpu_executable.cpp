@@ -15,17 +15,8 @@ using model::Buffer;
 /// Up to this many tokens every worker prepares the whole input for itself: norming and rounding a row twice
 /// costs less than a barrier.
 constexpr std::int64_t kPrivateTokens = 4;
-/// Shares of a phase for each thread at most: with more of them a worker that was put aside costs less, with
-/// fewer the counters do.
-constexpr std::int64_t kSharesAThread = 4;
 /// Tiles of 16 rows in a share at least: about a microsecond of reading.
 constexpr std::int64_t kTilesAShare = 6;
-/// Query tokens of one share of attention: enough that widening keys and values is paid for, few enough that
-/// shares of a 512-token prompt are many.
-constexpr std::int32_t kAttentionTokens = 32;
-/// From this position on, decoding shares out single query heads when there are few key/value heads: reading
-/// the cache once for each of them then costs less than workers without a share.
-constexpr std::int32_t kSplitHeadsFrom = 128;
 /// Bytes of activations that go through a worker's tiles together: half of a second-level cache of 1 MiB, so
 /// that they are still there for the next tile.
 constexpr std::int64_t kActivationBytes = 512 << 10;
@@ -117,14 +108,9 @@ base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr
   // A step has two phases at most, one to prepare and one to compute.
   e.phases_ = std::make_unique<Phases>(2 * (e.plan_.body.size() + e.plan_.head.size()));
   QUERN_ASSIGN(e.shared_, ActivationSpace::make(options.batchTokens, e.plan_.widestInput));
-  const std::int32_t group = program.heads / program.kvHeads;
   for (std::int32_t worker = 0; worker < threads; ++worker) {
     Worker space;
     QUERN_ASSIGN(space.input, ActivationSpace::make(kPrivateTokens, e.plan_.widestInput));
-    const std::size_t scratch = kernels.attentionScratchFloats(kAttentionTokens, group, program.headDim);
-    QUERN_ASSIGN(space.attention, AlignedBuffer::allocate(scratch * sizeof(float)));
-    space.keys.resize(static_cast<std::size_t>(blocks));
-    space.values.resize(static_cast<std::size_t>(blocks));
     e.workers_.push_back(std::move(space));
   }
   for (const model::Rope& rope : program.ropes) {
@@ -137,7 +123,7 @@ base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr
   e.tokens_.reserve(static_cast<std::size_t>(options.batchTokens));
   e.runs_.reserve(static_cast<std::size_t>(options.batchTokens));
   e.wanted_.reserve(static_cast<std::size_t>(options.logitRows));
-  e.units_.reserve(static_cast<std::size_t>(options.batchTokens) * static_cast<std::size_t>(program.heads));
+  QUERN_TRY(e.makeAttention());
   e.workBytes_ = workBytesFor(program, options, threads);
   return made;
 }
@@ -236,32 +222,6 @@ void CpuExecutable::lay(const Batch& batch) {
   layAttention(batch);
 }
 
-void CpuExecutable::layAttention(const Batch& batch) {
-  units_.clear();
-  const std::int32_t group = program_.heads / program_.kvHeads;
-  const bool decodes = tokens_.size() == batch.slices.size();
-  std::int32_t longest = 0;
-  for (const Token& token : tokens_) longest = std::max(longest, token.position);
-  const auto heads = static_cast<std::int32_t>(tokens_.size()) * program_.kvHeads;
-  const bool splits = decodes && group > 1 && longest >= kSplitHeadsFrom && heads < 4 * pool_->threads() &&
-                      heads % pool_->threads() != 0;
-  fusesAttention_ = decodes && !splits;
-  const std::int32_t together = splits ? 1 : group;
-  std::int32_t first = 0;
-  for (std::size_t s = 0; s < batch.slices.size(); ++s) {
-    const auto count = static_cast<std::int32_t>(batch.slices[s].tokens.size());
-    // The last shares see most: they go first, so that no worker is left with one at the end.
-    for (std::int32_t begin = (count - 1) / kAttentionTokens * kAttentionTokens; count > 0 && begin >= 0;
-         begin -= kAttentionTokens) {
-      for (std::int32_t query = 0; query < program_.heads; query += together) {
-        units_.push_back({static_cast<std::int32_t>(s), query / group, query, together, first + begin,
-                          std::min(kAttentionTokens, count - begin)});
-      }
-    }
-    first += count;
-  }
-}
-
 base::Result<void> CpuExecutable::run(const Batch& batch) {
   QUERN_TRY(check(batch));
   lay(batch);
@@ -293,15 +253,6 @@ void CpuExecutable::work(std::int32_t worker) {
           step);
     }
   }
-}
-
-/// A phase of work(token), a few tokens a share.
-template <class Work>
-void CpuExecutable::overTokens(std::size_t& phase, std::int64_t tokens, Work&& work) {
-  const std::int64_t shares = std::min<std::int64_t>(tokens, kSharesAThread * pool_->threads());
-  phases_->run(phase++, static_cast<std::int32_t>(shares), [&](std::int32_t share) {
-    for (std::int64_t t = tokens * share / shares; t < tokens * (share + 1) / shares; ++t) work(t);
-  });
 }
 
 void CpuExecutable::embed(const EmbedStep& step, std::int64_t t) {
@@ -417,78 +368,6 @@ void CpuExecutable::multiply(const ProjectStep& step, std::int64_t firstTile, st
       kernels_.softcap(out + t * stride + rowBegin, program_.logitSoftcap, rowEnd - rowBegin);
     }
   }
-}
-
-void CpuExecutable::prepareAttention(const AttendStep& step, std::int64_t token, std::int32_t firstHead,
-                                     std::int32_t heads) {
-  const Token& at = tokens_[static_cast<std::size_t>(token)];
-  const model::Rope& rope = program_.ropes[static_cast<std::size_t>(step.rope)];
-  const float* cosSin = cosSin_[static_cast<std::size_t>(step.rope)].as<float>() + token * rope.rotary;
-  const std::int32_t headDim = program_.headDim;
-  const std::int32_t group = program_.heads / program_.kvHeads;
-  const auto turn = [&](float* head, const float* norm) {
-    if (norm != nullptr) kernels_.rmsNorm(head, norm, step.epsilon, headDim, head);
-    kernels_.rope(head, cosSin, rope.rotary, rope.neox);
-  };
-  const Slice& slice = batch_->slices[static_cast<std::size_t>(at.slice)];
-  const std::uint32_t block = slice.blockTable[static_cast<std::size_t>(at.position / kKvBlockTokens)];
-  const std::size_t inBlock = static_cast<std::size_t>(at.position % kKvBlockTokens) * cache_.rowBytes();
-  for (std::int32_t head = firstHead; head < firstHead + heads; ++head) {
-    for (std::int32_t q = head * group; q < (head + 1) * group; ++q) {
-      turn(row(Buffer::kQuery, token) + q * headDim, step.queryNorm);
-    }
-    float* key = row(Buffer::kKey, token) + head * headDim;
-    turn(key, step.keyNorm);
-    kernels_.storeKv(cache_.type(), key, cache_.keys(step.layer, block, head) + inBlock, headDim);
-    kernels_.storeKv(cache_.type(), row(Buffer::kValue, token) + head * headDim,
-                     cache_.values(step.layer, block, head) + inBlock, headDim);
-  }
-}
-
-void CpuExecutable::attend(const AttendStep& step, std::int32_t worker, std::size_t& phase) {
-  Worker& space = workers_[static_cast<std::size_t>(worker)];
-  if (!fusesAttention_) {
-    overTokens(phase, static_cast<std::int64_t>(tokens_.size()),
-               [&](std::int64_t token) { prepareAttention(step, token, 0, program_.kvHeads); });
-  }
-  phases_->run(phase++, static_cast<std::int32_t>(units_.size()), [&](std::int32_t index) {
-    const AttentionUnit& unit = units_[static_cast<std::size_t>(index)];
-    // One token a sequence: who attends for a head also prepares it, and nobody waits in between.
-    if (fusesAttention_) prepareAttention(step, unit.firstToken, unit.head, 1);
-    attendUnit(step, unit, space);
-  });
-}
-
-void CpuExecutable::attendUnit(const AttendStep& step, const AttentionUnit& unit, Worker& space) {
-  const Slice& slice = batch_->slices[static_cast<std::size_t>(unit.slice)];
-  const Token& first = tokens_[static_cast<std::size_t>(unit.firstToken)];
-  const std::int32_t last = first.position + unit.tokens - 1;
-  const std::int32_t seen = step.window > 0 ? std::max(0, first.position - step.window + 1) : 0;
-  for (std::int32_t b = seen / kKvBlockTokens; b <= last / kKvBlockTokens; ++b) {
-    const auto at = static_cast<std::size_t>(b);
-    space.keys[at] = cache_.keys(step.layer, slice.blockTable[at], unit.head);
-    space.values[at] = cache_.values(step.layer, slice.blockTable[at], unit.head);
-  }
-  kernels::cpu::AttentionTask task;
-  task.query = row(Buffer::kQuery, unit.firstToken) + unit.firstQuery * program_.headDim;
-  task.queryTokenStride = program_.widthOf(Buffer::kQuery);
-  task.queryHeadStride = program_.headDim;
-  task.output = row(Buffer::kHeads, unit.firstToken) + unit.firstQuery * program_.valueDim;
-  task.outputTokenStride = program_.widthOf(Buffer::kHeads);
-  task.outputHeadStride = program_.valueDim;
-  task.queryTokens = unit.tokens;
-  task.groupHeads = unit.queries;
-  task.headDim = program_.headDim;
-  task.firstPosition = first.position;
-  task.window = step.window;
-  task.keyBlocks = space.keys.data();
-  task.valueBlocks = space.values.data();
-  task.blockTokens = kKvBlockTokens;
-  task.type = cache_.type();
-  task.scale = step.scale;
-  task.softcap = step.softcap;
-  task.scratch = space.attention.as<float>();
-  kernels_.attend(task);
 }
 
 }  // namespace quern::engine::runtime

@@ -1,5 +1,5 @@
-// The paged KV cache: for every layer, blocks of kKvBlockTokens tokens; in a block, head after head, token
-// after token.
+// The paged KV cache: for every layer, blocks of kKvBlockTokens tokens; in a block, head after head. What
+// lies in a head's part of a block is drawn in kernels/cpu/kv_layout.h.
 #pragma once
 
 #include <cstring>
@@ -10,6 +10,8 @@
 #include "kernels/cpu/kernels.h"
 
 namespace quern::engine::runtime {
+
+static_assert(kKvBlockTokens == kernels::cpu::kKvBlock);
 
 inline kernels::cpu::KvType kernelType(KvCacheType type) {
   switch (type) {
@@ -45,9 +47,10 @@ class KvCache {
   kernels::cpu::KvType type() const { return type_; }
   std::int32_t blocks() const { return blocks_; }
   std::uint64_t sizeBytes() const { return keys_.size() + values_.size(); }
+  /// Bytes that a token's key or value of one head takes.
   std::size_t rowBytes() const { return rowBytes_; }
 
-  /// Where the first token of a block lies; tokens follow each other, rowBytes() each.
+  /// A head's part of a block.
   std::byte* keys(std::int32_t layer, std::uint32_t block, std::int32_t head) {
     return keys_.data() + offset(layer, block, head);
   }
