@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "engine/base/text.h"
+#include "engine/runtime/cpu/read_speed.h"
 #include "kernels/reference/dequantize.h"
 
 namespace quern::engine::runtime {
@@ -141,6 +142,11 @@ std::uint64_t CpuExecutable::bytesPerToken(std::int32_t position) const {
     }
   }
   return bytes;
+}
+
+double CpuExecutable::readBandwidth() {
+  if (readBandwidth_ == 0) readBandwidth_ = bestReadSpeed(*pool_, plan_.packed.bytes());
+  return readBandwidth_;
 }
 
 std::string CpuExecutable::description() const {

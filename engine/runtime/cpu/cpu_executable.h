@@ -65,6 +65,7 @@ class CpuExecutable : public Executable {
   void copyBlock(std::uint32_t from, std::uint32_t to) override { cache_.copyBlock(from, to); }
   MemoryUse memory() const override;
   std::uint64_t bytesPerToken(std::int32_t position) const override;
+  double readBandwidth() override;
   std::int32_t threads() const override { return pool_->threads(); }
   std::string description() const override;
   void setActive(bool active) override { pool_->setActive(active); }
@@ -154,6 +155,7 @@ class CpuExecutable : public Executable {
   std::vector<AlignedBuffer> cosSin_;  ///< one a rope: [batchTokens, rotary]
   std::vector<bool> longRope_;
   std::uint64_t workBytes_ = 0;
+  double readBandwidth_ = 0;  ///< 0: not measured yet
 
   // The running batch.
   const Batch* batch_ = nullptr;
