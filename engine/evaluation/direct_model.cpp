@@ -48,7 +48,8 @@ base::Result<void> DirectModel::advance(std::int32_t sequence, std::span<const s
     const auto rows = static_cast<std::size_t>(logitRows);
     if (left > 0 && left < rows) step -= std::min(step - 1, rows - left);
     const bool last = step == tokens.size();
-    const runtime::Slice slice{tokens.first(step), firstPosition, blocks(sequence), last ? logitRows : 0};
+    const runtime::Slice slice{tokens.first(step), firstPosition, blocks(sequence), last ? logitRows : 0,
+                               /*isPrompt=*/true};
     QUERN_TRY(executable_->run({std::span(&slice, 1)}));
     tokens = tokens.subspan(step);
     firstPosition += static_cast<std::int32_t>(step);

@@ -49,6 +49,9 @@ struct Slice {
   /// Rows of logits wanted: the last `logitRows` tokens of this slice (0: none, as for the middle of a
   /// prompt).
   std::int32_t logitRows = 0;
+  /// Tokens of a prompt, which a device may compute with other roundings than those it decodes one by one.
+  /// What a token gives depends on this and never on how many tokens a slice or a batch has.
+  bool isPrompt = false;
 };
 
 struct Batch {

@@ -201,6 +201,7 @@ void Loop::addSlice(Sequence& sequence, std::int32_t tokens) {
   slice.firstPosition = sequence.computed;
   slice.blockTable = sequence.blocks;
   slice.logitRows = static_cast<std::size_t>(sequence.computed + tokens) == sequence.tokens.size() ? 1 : 0;
+  slice.isPrompt = sequence.isPrefilling();
   slices_.push_back(slice);
 }
 

@@ -18,6 +18,9 @@ inline constexpr std::int64_t kRowTile = 16;
 inline constexpr std::int64_t kActivationBlock = 32;
 /// Sums of int8 activations are kept per this many values, the finest group that a weight format has (Q6_K).
 inline constexpr std::int64_t kSumBlock = 16;
+/// Activations of prompts are quantized in blocks of this many values (the last block of a row may be
+/// shorter).
+inline constexpr std::int64_t kPanelBlock = 256;
 /// Alignment of packed matrices and of rows of quantized activations: one cache line, one 512-bit vector.
 inline constexpr std::size_t kAlignment = 64;
 
@@ -40,6 +43,16 @@ struct Activations {
   const float* scales = nullptr;  ///< [tokens, cols / kActivationBlock]
   const float* sums = nullptr;    ///< [tokens, cols / kSumBlock]: scale × sum of the 16 int8 values
 };
+
+/// Activations of prompts [tokens, cols], as int8 with one scale per kPanelBlock values.
+struct PanelActivations {
+  const std::int8_t* quantized = nullptr;  ///< [tokens, cols]
+  const float* scales = nullptr;           ///< [tokens, panelBlocks(cols)]
+  const std::int32_t* sums = nullptr;      ///< [tokens, panelBlocks(cols)]: sums of the int8 values
+};
+inline constexpr std::int64_t panelBlocks(std::int64_t cols) {
+  return (cols + kPanelBlock - 1) / kPanelBlock;
+}
 
 enum class KvType : std::uint8_t { kF32, kF16, kQ8_0 };
 
@@ -97,6 +110,20 @@ struct Kernels {
   void (*matmul)(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t rowEnd,
                  const Activations& x, std::int64_t tokens, float* output, std::int64_t outputStride,
                  bool accumulate);
+
+  // --- matrix times the activations of a prompt
+  // --------------------------------------------------------------------
+  // Null in tables whose matmul() is as good. Weights are brought to int8 with one scale per row and
+  // kPanelBlock columns first: a rounding of 1/254 of the block's largest weight, an order below that of
+  // 4-bit weights. A prompt's tokens always go this way and no others do, so that an answer does not depend
+  // on the batch.
+  /// One row [cols] to int8 in blocks of kPanelBlock, scale = max|x| / 127. cols % 32 == 0.
+  void (*quantizePanelRow)(const float* x, std::int64_t cols, std::int8_t* quantized, float* scales,
+                           std::int32_t* sums);
+  /// As matmul(), for types of which readsQuantized() is true.
+  void (*panelMatmul)(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t rowEnd,
+                      const PanelActivations& x, std::int64_t tokens, float* output,
+                      std::int64_t outputStride, bool accumulate);
 
   // --- vectors
   // ---------------------------------------------------------------------------------------------------

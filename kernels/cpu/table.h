@@ -17,6 +17,8 @@ constexpr Kernels makeTable(const char* name) {
           .packRows = packMatrixRows,
           .quantizeRow = quantizeRow<Simd>,
           .matmul = matmul<Simd>,
+          .quantizePanelRow = nullptr,
+          .panelMatmul = nullptr,
           .rmsNorm = rmsNorm<Simd>,
           .rope = rope<Simd>,
           .siluMul = siluMul<Simd>,

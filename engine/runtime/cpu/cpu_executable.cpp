@@ -32,6 +32,12 @@ constexpr std::int64_t kActivationBytes = 512 << 10;
 
 std::size_t rounded(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 
+/// Scales, or sums, of `tokens` rows of panel activations.
+std::size_t panelBytes(std::int64_t tokens, std::int64_t widest) {
+  static_assert(sizeof(float) == sizeof(std::int32_t));
+  return rounded(static_cast<std::size_t>(tokens * kernels::cpu::panelBlocks(widest)) * sizeof(float));
+}
+
 base::Error invalid(std::string sentence) { return {base::ErrorCode::kInvalidArgument, std::move(sentence)}; }
 
 }  // namespace
@@ -40,7 +46,7 @@ std::uint64_t ActivationSpace::bytesFor(std::int64_t tokens, std::int64_t widest
   const auto elements = static_cast<std::size_t>(tokens * widest);
   return rounded(elements * sizeof(float)) + rounded(elements) +
          rounded(elements / kernels::cpu::kActivationBlock * sizeof(float) + 64) +
-         rounded(elements / kernels::cpu::kSumBlock * sizeof(float) + 64);
+         rounded(elements / kernels::cpu::kSumBlock * sizeof(float) + 64) + 2 * panelBytes(tokens, widest);
 }
 
 base::Result<ActivationSpace> ActivationSpace::make(std::int64_t tokens, std::int64_t widest) {
@@ -55,6 +61,10 @@ base::Result<ActivationSpace> ActivationSpace::make(std::int64_t tokens, std::in
   space.scales_ = reinterpret_cast<float*>(at);
   at += rounded(elements / kernels::cpu::kActivationBlock * sizeof(float) + 64);
   space.sums_ = reinterpret_cast<float*>(at);
+  at += rounded(elements / kernels::cpu::kSumBlock * sizeof(float) + 64);
+  space.panelScales_ = reinterpret_cast<float*>(at);
+  at += panelBytes(tokens, widest);
+  space.panelSums_ = reinterpret_cast<std::int32_t*>(at);
   return space;
 }
 
@@ -115,6 +125,7 @@ base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr
     e.longRope_.push_back(!rope.longFrequencies.empty() && context > rope.longFrom);
   }
   e.tokens_.reserve(static_cast<std::size_t>(options.batchTokens));
+  e.runs_.reserve(static_cast<std::size_t>(options.batchTokens));
   e.wanted_.reserve(static_cast<std::size_t>(options.logitRows));
   e.units_.reserve(static_cast<std::size_t>(options.batchTokens) * static_cast<std::size_t>(program.heads));
   e.workBytes_ = workBytesFor(program, options, threads);
@@ -193,14 +204,19 @@ base::Result<void> CpuExecutable::check(const Batch& batch) const {
 void CpuExecutable::lay(const Batch& batch) {
   batch_ = &batch;
   tokens_.clear();
+  runs_.clear();
   wanted_.clear();
   for (std::size_t s = 0; s < batch.slices.size(); ++s) {
     const Slice& slice = batch.slices[s];
     const auto first = static_cast<std::int32_t>(tokens_.size());
     const auto count = static_cast<std::int32_t>(slice.tokens.size());
     const auto sliceIndex = static_cast<std::int32_t>(s);
+    const bool usesPanel = slice.isPrompt && kernels_.panelMatmul != nullptr;
+    if (runs_.empty() || runs_.back().usesPanel != usesPanel) runs_.push_back({first, 0, usesPanel});
+    runs_.back().tokens += count;
     for (std::int32_t i = 0; i < count; ++i) {
-      tokens_.push_back({slice.tokens[static_cast<std::size_t>(i)], slice.firstPosition + i, sliceIndex});
+      tokens_.push_back(
+          {slice.tokens[static_cast<std::size_t>(i)], slice.firstPosition + i, sliceIndex, usesPanel});
       if (i >= count - slice.logitRows) wanted_.push_back(first + i);
     }
   }
@@ -320,7 +336,12 @@ void CpuExecutable::prepare(const ProjectStep& step, std::int64_t token, Activat
       kernels_.geluMul(row(Buffer::kGate, source), row(Buffer::kUp, source), values, cols);
       break;
   }
-  if (step.quantizes) {
+  if (!step.quantizes) return;
+  // Logits are always exact: one row of them, and a long matrix.
+  if (!head && tokens_[static_cast<std::size_t>(token)].usesPanel) {
+    kernels_.quantizePanelRow(values, cols, space.quantized(token, cols), space.panelScales(token, cols),
+                              space.panelSums(token, cols));
+  } else {
     kernels_.quantizeRow(values, cols, space.quantized(token, cols), space.scales(token, cols),
                          space.sums(token, cols));
   }
@@ -333,7 +354,6 @@ void CpuExecutable::project(const ProjectStep& step, std::int32_t worker, std::s
   if (!isPrivate) {
     overTokens(phase, tokens, [&](std::int64_t token) { prepare(step, token, space, head); });
   }
-  const std::int64_t together = std::max<std::int64_t>(32, kActivationBytes / step.cols);
   const std::int32_t threads = pool_->threads();
   const std::int64_t shares =
       threads == 1 ? 1
@@ -345,17 +365,16 @@ void CpuExecutable::project(const ProjectStep& step, std::int32_t worker, std::s
     prepared = true;
     const std::int64_t firstTile = step.tiles * share / shares;
     const std::int64_t lastTile = step.tiles * (share + 1) / shares;
-    for (std::int64_t first = 0; first < tokens; first += together) {
-      multiply(step, firstTile, lastTile, space, first, std::min(together, tokens - first));
+    if (head) {
+      multiply(step, firstTile, lastTile, space, {0, static_cast<std::int32_t>(tokens), false});
+    } else {
+      for (const Run& run : runs_) multiply(step, firstTile, lastTile, space, run);
     }
   });
 }
 
 void CpuExecutable::multiply(const ProjectStep& step, std::int64_t firstTile, std::int64_t lastTile,
-                             ActivationSpace& space, std::int64_t first, std::int64_t tokens) {
-  const kernels::cpu::Activations x{space.values(first, step.cols), step.cols,
-                                    space.quantized(first, step.cols), space.scales(first, step.cols),
-                                    space.sums(first, step.cols)};
+                             ActivationSpace& space, const Run& run) {
   for (const PackedProjection& one : step.outputs) {
     const std::int64_t rowBegin =
         std::max<std::int64_t>(0, firstTile - one.firstTile) * kernels::cpu::kRowTile;
@@ -363,12 +382,27 @@ void CpuExecutable::multiply(const ProjectStep& step, std::int64_t firstTile, st
         std::min(one.matrix.rows, (lastTile - one.firstTile) * kernels::cpu::kRowTile);
     if (rowBegin >= rowEnd) continue;
     const std::int64_t stride = program_.widthOf(one.out);
-    float* out = row(one.out, first);
-    kernels_.matmul(one.matrix, rowBegin, rowEnd, x, tokens, out, stride, one.accumulate);
-    for (std::int64_t t = 0; t < tokens && one.bias != nullptr; ++t) {
+    float* out = row(one.out, run.first);
+    if (run.usesPanel && kernels_.readsQuantized(one.matrix.type)) {
+      const kernels::cpu::PanelActivations x{space.quantized(run.first, step.cols),
+                                             space.panelScales(run.first, step.cols),
+                                             space.panelSums(run.first, step.cols)};
+      kernels_.panelMatmul(one.matrix, rowBegin, rowEnd, x, run.tokens, out, stride, one.accumulate);
+    } else {
+      const std::int64_t together = std::max<std::int64_t>(32, kActivationBytes / step.cols);
+      for (std::int64_t first = 0; first < run.tokens; first += together) {
+        const std::int64_t at = run.first + first;
+        const kernels::cpu::Activations x{space.values(at, step.cols), step.cols,
+                                          space.quantized(at, step.cols), space.scales(at, step.cols),
+                                          space.sums(at, step.cols)};
+        kernels_.matmul(one.matrix, rowBegin, rowEnd, x, std::min(together, run.tokens - first),
+                        out + first * stride, stride, one.accumulate);
+      }
+    }
+    for (std::int64_t t = 0; t < run.tokens && one.bias != nullptr; ++t) {
       kernels_.add(out + t * stride + rowBegin, one.bias + rowBegin, rowEnd - rowBegin);
     }
-    for (std::int64_t t = 0; t < tokens && one.out == Buffer::kLogits && program_.logitSoftcap > 0; ++t) {
+    for (std::int64_t t = 0; t < run.tokens && one.out == Buffer::kLogits && program_.logitSoftcap > 0; ++t) {
       kernels_.softcap(out + t * stride + rowBegin, program_.logitSoftcap, rowEnd - rowBegin);
     }
   }

@@ -31,6 +31,13 @@ class ActivationSpace {
   float* sums(std::int64_t token, std::int64_t cols) {
     return sums_ + token * (cols / kernels::cpu::kSumBlock);
   }
+  /// Scales and sums of a prompt's token, whose blocks are longer.
+  float* panelScales(std::int64_t token, std::int64_t cols) {
+    return panelScales_ + token * kernels::cpu::panelBlocks(cols);
+  }
+  std::int32_t* panelSums(std::int64_t token, std::int64_t cols) {
+    return panelSums_ + token * kernels::cpu::panelBlocks(cols);
+  }
 
  private:
   AlignedBuffer memory_;
@@ -38,6 +45,8 @@ class ActivationSpace {
   std::int8_t* quantized_ = nullptr;
   float* scales_ = nullptr;
   float* sums_ = nullptr;
+  float* panelScales_ = nullptr;
+  std::int32_t* panelSums_ = nullptr;
 };
 
 class CpuExecutable : public Executable {
@@ -68,6 +77,13 @@ class CpuExecutable : public Executable {
     std::int32_t id;
     std::int32_t position;
     std::int32_t slice;
+    bool usesPanel;  ///< goes through Kernels::panelMatmul where weights are quantized
+  };
+  /// Tokens beside each other that are computed in the same way.
+  struct Run {
+    std::int32_t first;
+    std::int32_t tokens;
+    bool usesPanel;
   };
   /// One share of attention: some query tokens of a slice and query heads that share a key/value head.
   struct AttentionUnit {
@@ -97,7 +113,7 @@ class CpuExecutable : public Executable {
   void normAdd(const NormAddStep& step, std::int64_t token);
   void project(const ProjectStep& step, std::int32_t worker, std::size_t& phase, bool head);
   void multiply(const ProjectStep& step, std::int64_t firstTile, std::int64_t lastTile,
-                ActivationSpace& space, std::int64_t first, std::int64_t tokens);
+                ActivationSpace& space, const Run& run);
   void prepare(const ProjectStep& step, std::int64_t token, ActivationSpace& space, bool head);
   void attend(const AttendStep& step, std::int32_t worker, std::size_t& phase);
   template <class Work>
@@ -127,6 +143,7 @@ class CpuExecutable : public Executable {
   // The running batch.
   const Batch* batch_ = nullptr;
   std::vector<Token> tokens_;
+  std::vector<Run> runs_;
   std::vector<std::int32_t> wanted_;  ///< batch rows whose logits are asked for
   std::vector<AttentionUnit> units_;
   bool fusesAttention_ = false;  ///< who attends for a head has also prepared it

@@ -1,0 +1,306 @@
+// Prompts: many tokens times a panel of weights expanded to int8.
+//
+// A packed 4-bit group costs three floating operations a token beside its eight multiply-adds, on the same
+// two ports: no more than two thirds of the peak. So for prompts the weights of 16 rows × 256 columns are
+// brought to a common int8 scale a row first (a block of a K format spans as many columns), and the
+// activations to one a block: now 64 multiply-adds share those three operations.
+//
+//   panel   [quad of columns][tile of 16 rows][16 rows × 4 columns]   8 KiB for two tiles: stays in the first
+//   cache u       round(w / s) + 128, unsigned as vpdpbusd wants it;  s = bound of |w| over the block / 127
+//   y[r,t]  Σ_blocks s[r,b] · sx[t,b] · (Σ u·a − 128 · Σ a)         the last sum is where the integers start
+//   from
+//
+// Expanding takes about 300 cycles a tile and block, once for all tokens of the call; 512 tokens then take
+// 16,384. Two tiles × 12 tokens are 24 sums in registers: 12 broadcasts and 2 loads feed 24 multiply-adds.
+
+#include "kernels/cpu/avx512vnni/panel_avx512vnni.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/cpu/avx512vnni/simd_avx512vnni.h"
+#include "kernels/cpu/layout.h"
+#include "kernels/cpu/tile_matmul.h"
+#include "kernels/cpu/unrolled.h"
+
+namespace quern::kernels::cpu {
+namespace {
+
+constexpr int kTiles = 2;
+constexpr int kTokensAtOnce = 12;
+constexpr int kGroups = kPanelBlock / 32;
+constexpr int kQuads = kPanelBlock / 4;
+constexpr std::int64_t kZeroPoint = 128;
+
+/// One block of columns of up to two tiles, expanded.
+struct Panel {
+  alignas(64) std::uint8_t weights[kQuads][kTiles][64];
+  alignas(64) float scales[kTiles][16];
+};
+
+/// The smallest and largest quant of a form once its offset is gone.
+template <class F>
+struct QuantRange {
+  static constexpr int bits = F::quants == Quants::kNibbles    ? 4
+                              : F::quants == Quants::kFiveBits ? 5
+                              : F::quants == Quants::kSixBits  ? 6
+                                                               : 8;
+  static constexpr int low = F::table == nullptr ? -F::offset : *std::min_element(F::table, F::table + 16);
+  static constexpr int high =
+      F::table == nullptr ? (1 << bits) - 1 - F::offset : *std::max_element(F::table, F::table + 16);
+  /// Quants that take 8 bits leave no room for a fraction in 16-bit products.
+  static constexpr bool isWide = high - low > 63;
+};
+
+/// A 16-bit number a row, in both halves of its lane.
+__m512i twice(__m512i wide) {
+  return _mm512_or_si512(_mm512_and_si512(wide, _mm512_set1_epi32(0xFFFF)), _mm512_slli_epi32(wide, 16));
+}
+
+/// u = (q · scale + offset) >> 8 in 16-bit arithmetic modulo 2^16, where scale and offset are fixed-point
+/// numbers with eight bits of fraction: whatever the signs, the result lies in 1 … 255, so that nothing is
+/// lost.
+struct NarrowExpansion {
+  __m512i scale;
+  __m512i offset;
+  NarrowExpansion(__m512 ratio, __m512 add)
+      : scale(twice(_mm512_cvtps_epi32(_mm512_mul_ps(ratio, _mm512_set1_ps(256.0F))))),
+        offset(twice(_mm512_cvtps_epi32(
+            _mm512_mul_ps(_mm512_add_ps(add, _mm512_set1_ps(kZeroPoint + 0.5F)), _mm512_set1_ps(256.0F))))) {}
+  __m512i operator()(__m512i q) const {
+    const __m512i low = _mm512_set1_epi16(0x00FF);
+    const __m512i even = _mm512_add_epi16(_mm512_mullo_epi16(_mm512_and_si512(q, low), scale), offset);
+    const __m512i odd = _mm512_add_epi16(_mm512_mullo_epi16(_mm512_srli_epi16(q, 8), scale), offset);
+    // low ? even >> 8 : odd
+    return _mm512_ternarylogic_epi64(low, _mm512_srli_epi16(even, 8), odd, 0xCA);
+  }
+};
+
+/// u = round(q · ratio) + 128 for signed 8-bit q and |ratio| <= 1, by the rounding multiplication of
+/// fractions.
+struct WideExpansion {
+  __m512i scale;
+  WideExpansion(__m512 ratio, __m512 /*add*/)
+      : scale(twice(_mm512_cvtps_epi32(_mm512_mul_ps(ratio, _mm512_set1_ps(32767.0F))))) {}
+  __m512i operator()(__m512i q) const {
+    const __m512i even = _mm512_mulhrs_epi16(_mm512_srai_epi16(_mm512_slli_epi16(q, 8), 8), scale);
+    const __m512i odd = _mm512_mulhrs_epi16(_mm512_srai_epi16(q, 8), scale);
+    const __m512i both =
+        _mm512_ternarylogic_epi64(_mm512_set1_epi16(0x00FF), even, _mm512_slli_epi16(odd, 8), 0xCA);
+    return _mm512_xor_si512(both, _mm512_set1_epi8(static_cast<char>(0x80)));
+  }
+};
+
+/// The quants of quads `quad` and `quad + 4` of a group.
+template <class F>
+void unpackQuads(const std::byte* quants, int quad, __m512i& low, __m512i& high) {
+  using Simd = SimdAvx512;
+  if constexpr (F::quants == Quants::kBytes) {
+    low = Simd::loadBytes(quants + 64 * quad);
+    high = Simd::loadBytes(quants + 64 * (quad + 4));
+  } else {
+    const __m512i both = Simd::loadBytes(quants + 64 * quad);
+    low = Simd::lowNibbles(both);
+    high = Simd::highNibbles(both);
+    if constexpr (F::table != nullptr) {
+      low = Simd::lookUp(low, F::table, F::offset);
+      high = Simd::lookUp(high, F::table, F::offset);
+    }
+    if constexpr (F::quants == Quants::kFiveBits) {
+      low = Simd::addBit4(low, quants + 256 + 8 * quad);
+      high = Simd::addBit4(high, quants + 256 + 8 * (quad + 4));
+    } else if constexpr (F::quants == Quants::kSixBits) {
+      low = Simd::addBits45(low, Simd::loadBytes(quants + 256), quad);
+      high = Simd::addBits45(high, Simd::loadBytes(quants + 256 + 64), quad);
+    }
+  }
+  if constexpr (QuantRange<F>::isWide) {
+    // Signed numbers: an offset of 128 is the top bit.
+    static_assert(F::offset == kZeroPoint);
+    const __m512i top = _mm512_set1_epi8(static_cast<char>(0x80));
+    low = _mm512_xor_si512(low, top);
+    high = _mm512_xor_si512(high, top);
+  }
+}
+
+/// Expands `groups` groups of one tile into panel column `tile`; `source` is the block of the first.
+template <class F>
+void expand(const std::byte* source, int groups, int tile, Panel& panel) {
+  using Range = QuantRange<F>;
+  using Expansion = std::conditional_t<Range::isWide, WideExpansion, NarrowExpansion>;
+  using Scales = typename TileMatmul<SimdAvx512, F>::GroupScales;
+  Scales scales[kGroups];
+  __m512 superScale = _mm512_setzero_ps();
+  __m512 superMinimum = _mm512_setzero_ps();
+  if constexpr (F::isSuper) {
+    superScale = SimdAvx512::loadHalf(source);
+    if constexpr (F::minimums == Minimums::kSuper) superMinimum = SimdAvx512::loadHalf(source + 32);
+  }
+  const auto groupAt = [&](int g) {
+    return source + (g / F::groupsPerBlock) * F::blockBytes + F::headerBytes +
+           (g % F::groupsPerBlock) * F::groupBytes;
+  };
+  __m512 bound = _mm512_setzero_ps();
+  for (int g = 0; g < groups; ++g) {
+    scales[g] = TileMatmul<SimdAvx512, F>::readScales(groupAt(g), superScale, superMinimum);
+    for (int h = 0; h < F::halves; ++h) {
+      // w at q = 0 and at the largest unsigned q.
+      const __m512 first = scales[g].correction[h];
+      const __m512 last =
+          _mm512_fmadd_ps(scales[g].scale[h], _mm512_set1_ps(Range::high - Range::low), first);
+      bound = _mm512_max_ps(bound, _mm512_max_ps(_mm512_abs_ps(first), _mm512_abs_ps(last)));
+    }
+  }
+  // A block so small that its reciprocal overflows counts as zero.
+  const __mmask16 isUsed = _mm512_cmp_ps_mask(bound, _mm512_set1_ps(1e-30F), _CMP_GT_OQ);
+  const __m512 inverse = _mm512_maskz_div_ps(isUsed, _mm512_set1_ps(127.0F), bound);
+  _mm512_store_ps(panel.scales[tile], _mm512_maskz_mul_ps(isUsed, bound, _mm512_set1_ps(1.0F / 127.0F)));
+  for (int g = 0; g < groups; ++g) {
+    const Expansion low(_mm512_mul_ps(scales[g].scale[0], inverse),
+                        _mm512_mul_ps(scales[g].correction[0], inverse));
+    const Expansion high = F::halves == 1
+                               ? low
+                               : Expansion(_mm512_mul_ps(scales[g].scale[F::halves - 1], inverse),
+                                           _mm512_mul_ps(scales[g].correction[F::halves - 1], inverse));
+    const std::byte* quants = groupAt(g) + F::scaleBytes + F::minimumBytes;
+    for (int quad = 0; quad < 4; ++quad) {
+      __m512i a;
+      __m512i b;
+      unpackQuads<F>(quants, quad, a, b);
+      _mm512_store_si512(panel.weights[8 * g + quad][tile], low(a));
+      _mm512_store_si512(panel.weights[8 * g + quad + 4][tile], high(b));
+    }
+  }
+}
+
+/// What one call of multiply() reads of the activations: a block of columns of T tokens.
+struct PanelTokens {
+  const std::int8_t* quantized;
+  std::int64_t stride;  ///< bytes from one token to the next
+  const float* scales;
+  const std::int32_t* sums;
+  std::int64_t blockStride;  ///< elements of scales and sums from one token to the next
+};
+
+/// acc += Σ of four products a lane. Written out, since g++ 12 copies and spills every sum that goes through the
+/// intrinsic (its operand has another mode than __m512i).
+[[gnu::always_inline]] inline void multiplyAdd(__m512i& acc, __m512i unsignedBytes, __m512i signedBytes) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(unsignedBytes), "v"(signedBytes));
+}
+
+/// output[t, 16·tile + r] (= or +=) one block's products. `rows`: rows of the last tile that exist.
+template <int Tiles, int T>
+void multiply(const Panel& panel, int quads, const PanelTokens& x, std::int64_t rows, float* output,
+              std::int64_t stride, bool accumulate) {
+  __m512i acc[T * Tiles];
+  unrolled<T>([&]<int t>() __attribute__((always_inline)) {
+    const __m512i start =
+        _mm512_set1_epi32(static_cast<std::int32_t>(-kZeroPoint) * x.sums[t * x.blockStride]);
+    unrolled<Tiles>([&]<int i>() __attribute__((always_inline)) { acc[t * Tiles + i] = start; });
+  });
+  for (int quad = 0; quad < quads; ++quad) {
+    __m512i w[Tiles];
+    unrolled<Tiles>([&]<int i>()
+                        __attribute__((always_inline)) { w[i] = _mm512_load_si512(panel.weights[quad][i]); });
+    unrolled<T>([&]<int t>() __attribute__((always_inline)) {
+      std::int32_t four;
+      std::memcpy(&four, x.quantized + t * x.stride + 4 * quad, 4);
+      const __m512i a = _mm512_set1_epi32(four);
+      unrolled<Tiles>([&]<int i>() __attribute__((always_inline)) {
+        multiplyAdd(acc[t * Tiles + i], w[i], a);
+      });
+    });
+  }
+  unrolled<Tiles>([&]<int i>() __attribute__((always_inline)) {
+    const __m512 scale = _mm512_load_ps(panel.scales[i]);
+    const __mmask16 mask =
+        i + 1 < Tiles || rows >= 16 ? static_cast<__mmask16>(0xFFFF) : SimdAvx512::first(rows);
+    unrolled<T>([&]<int t>() __attribute__((always_inline)) {
+      float* at = output + t * stride + 16 * i;
+      const __m512 s = _mm512_mul_ps(scale, _mm512_set1_ps(x.scales[t * x.blockStride]));
+      const __m512 before = accumulate ? _mm512_maskz_loadu_ps(mask, at) : _mm512_setzero_ps();
+      _mm512_mask_storeu_ps(at, mask, _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[t * Tiles + i]), s, before));
+    });
+  });
+}
+
+template <int Tiles>
+void multiplyAll(const Panel& panel, int quads, PanelTokens x, std::int64_t tokens, std::int64_t rows,
+                 float* output, std::int64_t stride, bool accumulate) {
+  const auto run = [&]<int T>() {
+    for (; tokens >= T; tokens -= T) {
+      multiply<Tiles, T>(panel, quads, x, rows, output, stride, accumulate);
+      x.quantized += T * x.stride;
+      x.scales += T * x.blockStride;
+      x.sums += T * x.blockStride;
+      output += T * stride;
+    }
+  };
+  run.template operator()<kTokensAtOnce>();
+  run.template operator()<4>();
+  run.template operator()<1>();
+}
+
+template <class F>
+void panelMatmul(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t rowEnd,
+                 const PanelActivations& x, std::int64_t tokens, float* output, std::int64_t stride,
+                 bool accumulate) {
+  const std::int64_t cols = weights.cols;
+  const std::size_t tileBytes = packedMatrixBytes(weights.type, kRowTile, cols);
+  const std::int64_t blocks = panelBlocks(cols);
+  Panel panel;
+  for (std::int64_t row = rowBegin; row < rowEnd; row += kTiles * kRowTile) {
+    const int tiles = rowEnd - row > kRowTile ? 2 : 1;
+    const std::int64_t rowsOfLast = std::min<std::int64_t>(kRowTile, rowEnd - row - (tiles - 1) * kRowTile);
+    for (std::int64_t block = 0; block < blocks; ++block) {
+      const std::int64_t column = block * kPanelBlock;
+      const int groups = static_cast<int>(std::min<std::int64_t>(kPanelBlock, cols - column) / 32);
+      for (int tile = 0; tile < tiles; ++tile) {
+        const std::byte* source = weights.data + static_cast<std::size_t>(row / kRowTile + tile) * tileBytes +
+                                  column / F::blockColumns * F::blockBytes;
+        expand<F>(source, groups, tile, panel);
+      }
+      const PanelTokens at{x.quantized + column, cols, x.scales + block, x.sums + block, blocks};
+      const bool adds = accumulate || block > 0;
+      if (tiles == 2) {
+        multiplyAll<2>(panel, 8 * groups, at, tokens, rowsOfLast, output + row, stride, adds);
+      } else {
+        multiplyAll<1>(panel, 8 * groups, at, tokens, rowsOfLast, output + row, stride, adds);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void quantizePanelRowAvx512(const float* x, std::int64_t cols, std::int8_t* quantized, float* scales,
+                            std::int32_t* sums) {
+  for (std::int64_t begin = 0; begin < cols; begin += kPanelBlock) {
+    const std::int64_t end = std::min<std::int64_t>(cols, begin + kPanelBlock);
+    __m512 largest = _mm512_setzero_ps();
+    for (std::int64_t c = begin; c < end; c += 16) {
+      largest = _mm512_max_ps(largest, _mm512_abs_ps(_mm512_loadu_ps(x + c)));
+    }
+    const float bound = _mm512_reduce_max_ps(largest);
+    // A bound so small that its reciprocal overflows counts as zero.
+    const __m512 inverse = _mm512_set1_ps(bound > 1e-30F ? 127.0F / bound : 0.0F);
+    __m512i sum = _mm512_setzero_si512();
+    for (std::int64_t c = begin; c < end; c += 16) {
+      const __m512i whole = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + c), inverse));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(quantized + c), _mm512_cvtepi32_epi8(whole));
+      sum = _mm512_add_epi32(sum, whole);
+    }
+    *scales++ = bound / 127.0F;
+    *sums++ = _mm512_reduce_add_epi32(sum);
+  }
+}
+
+void panelMatmulAvx512(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t rowEnd,
+                       const PanelActivations& x, std::int64_t tokens, float* output,
+                       std::int64_t outputStride, bool accumulate) {
+  withForm(weights.type, [&]<class F>() {
+    panelMatmul<F>(weights, rowBegin, rowEnd, x, tokens, output, outputStride, accumulate);
+  });
+}
+
+}  // namespace quern::kernels::cpu
