@@ -91,7 +91,8 @@ class Bench {
     slices_.clear();
     for (std::int32_t s = 0; s < result.batch; ++s) {
       const auto which = static_cast<std::size_t>(s + step) % tokens_.size();
-      slices_.push_back({std::span(tokens_).subspan(which, 1), result.depth + step, model_.blocks(s), 1});
+      slices_.push_back({std::span(tokens_).subspan(which, 1), result.depth + step, model_.blocks(s), 1,
+                         /*isPrompt=*/false});
     }
     return model_.executable().run({slices_});
   }

@@ -16,6 +16,12 @@ constexpr float kDeviationOf16 = 4.6098F;
 constexpr float kDeviationOf32 = 9.2331F;
 constexpr float kDeviationOf64 = 18.4730F;
 constexpr float kDeviationOf255 = 73.6116F;
+constexpr float kDeviationOf4 = 1.1180F;
+/// Root mean squares of what else the formats multiply their scales with.
+constexpr float kRootMeanSquareOfQ3 = 2.3452F;        // −4…3
+constexpr float kRootMeanSquareOfSixBits = 18.4797F;  // −32…31
+constexpr float kRootMeanSquareOfIq4 = 67.4389F;      // kIq4Values
+constexpr float kRootMeanSquareOfMxfp4 = 2.9262F;     // kMxfp4Values / 2
 
 /// Even over [−1, 1); its own standard deviation is 1/√3.
 float even(std::mt19937_64& random) {
@@ -63,6 +69,30 @@ void fill(BlockQ5_0& block, float deviation, std::mt19937_64& random) {
   fillBytes(block.nibbles, random);
 }
 
+void fill(BlockQ5_1& block, float deviation, std::mt19937_64& random) {
+  const float scale = spread(deviation / kDeviationOf32, random);
+  block.scale = floatToHalf(scale);
+  block.minimum = floatToHalf(-15.5F * scale);
+  fillBytes(block.highBits, random);
+  fillBytes(block.nibbles, random);
+}
+
+void fill(BlockIQ4_NL& block, float deviation, std::mt19937_64& random) {
+  block.scale = floatToHalf(spreadSigned(deviation / kRootMeanSquareOfIq4, random));
+  fillBytes(block.nibbles, random);
+}
+
+/// Scales are powers of two: of the two around the wanted one, each as often as makes its square right on
+/// average.
+void fill(BlockMXFP4& block, float deviation, std::mt19937_64& random) {
+  int exponent = 0;
+  const float mantissa = std::frexp(deviation / kRootMeanSquareOfMxfp4, &exponent);  // 0.5…1
+  const float upper = (4 * mantissa * mantissa - 1) / 3;
+  const bool isUpper = (even(random) + 1) / 2 < upper;
+  block.scale = static_cast<std::uint8_t>(127 + exponent - (isUpper ? 0 : 1));
+  fillBytes(block.nibbles, random);
+}
+
 void fill(BlockQ8_0& block, float deviation, std::mt19937_64& random) {
   block.scale = floatToHalf(spread(deviation / kDeviationOf255, random));
   std::uint8_t bytes[32];
@@ -103,6 +133,30 @@ void fill(BlockQ5_K& block, float deviation, std::mt19937_64& random) {
   fillBytes(block.nibbles, random);
 }
 
+void fill(BlockQ2_K& block, float deviation, std::mt19937_64& random) {
+  // Both nibbles of a group's byte are the same, from 8…15.
+  constexpr float kMeanSquareNibble = 137.5F;
+  const float scale = spread(deviation / (kDeviationOf4 * std::sqrt(kMeanSquareNibble)), random);
+  block.scale = floatToHalf(scale);
+  block.minimum = floatToHalf(halfToFloat(block.scale) * 1.5F);
+  for (std::uint8_t& each : block.scales) each = static_cast<std::uint8_t>((8 + random() % 8) * 17);
+  fillBytes(block.values, random);
+}
+
+void fill(BlockQ3_K& block, float deviation, std::mt19937_64& random) {
+  block.scale = floatToHalf(spread(deviation / (kRootMeanSquareOfQ3 * kRootMeanSquareOfSixBits), random));
+  fillBytes(block.highBits, random);
+  fillBytes(block.values, random);
+  fillBytes(block.scales, random);
+}
+
+void fill(BlockIQ4_XS& block, float deviation, std::mt19937_64& random) {
+  block.scale = floatToHalf(spread(deviation / (kRootMeanSquareOfIq4 * kRootMeanSquareOfSixBits), random));
+  block.scalesHigh = static_cast<std::uint16_t>(random());
+  fillBytes(block.scalesLow, random);
+  fillBytes(block.nibbles, random);
+}
+
 void fill(BlockQ6_K& block, float deviation, std::mt19937_64& random) {
   const float scale = spread(deviation / (kDeviationOf64 * std::sqrt(kMeanSquareScale)), random);
   block.scale = floatToHalf(scale);
@@ -117,6 +171,13 @@ void fill(BlockQ6_K& block, float deviation, std::mt19937_64& random) {
 constexpr float kRootOf3 = 1.7320508F;
 void fill(Half& half, float deviation, std::mt19937_64& random) {
   half = floatToHalf(deviation * kRootOf3 * even(random));
+}
+/// A bfloat16 is a type of its own here: in a file it is as many bytes as a half.
+struct Bfloat {
+  std::uint16_t bits;
+};
+void fill(Bfloat& number, float deviation, std::mt19937_64& random) {
+  number.bits = floatToBfloat(deviation * kRootOf3 * even(random));
 }
 void fill(float& number, float deviation, std::mt19937_64& random) {
   number = deviation * kRootOf3 * even(random);
@@ -138,6 +199,8 @@ Filler fillerOf(DType type) {
       return fillAll<float>;
     case DType::kF16:
       return fillAll<Half>;
+    case DType::kBF16:
+      return fillAll<Bfloat>;
     case DType::kQ4_0:
       return fillAll<BlockQ4_0>;
     case DType::kQ4_1:
@@ -150,6 +213,18 @@ Filler fillerOf(DType type) {
       return fillAll<BlockQ4_K>;
     case DType::kQ5_K:
       return fillAll<BlockQ5_K>;
+    case DType::kQ5_1:
+      return fillAll<BlockQ5_1>;
+    case DType::kQ2_K:
+      return fillAll<BlockQ2_K>;
+    case DType::kQ3_K:
+      return fillAll<BlockQ3_K>;
+    case DType::kIQ4_NL:
+      return fillAll<BlockIQ4_NL>;
+    case DType::kIQ4_XS:
+      return fillAll<BlockIQ4_XS>;
+    case DType::kMXFP4:
+      return fillAll<BlockMXFP4>;
     case DType::kQ6_K:
       return fillAll<BlockQ6_K>;
     default:
