@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "engine/runtime/machine.h"
@@ -24,9 +25,7 @@ constexpr double kRunSeconds = 0.06;
 /// The best of several: another process can only take speed away.
 constexpr int kRuns = 4;
 
-double measure(std::int32_t threads) {
-  const kernels::cpu::Kernels* table = kernels::cpu::selectKernels();
-  if (table == nullptr) table = &kernels::cpu::genericKernels();
+double measure(const kernels::cpu::Kernels* table, std::int32_t threads) {
   std::int64_t iterations = 1000;
   for (;;) {
     const auto began = Clock::now();
@@ -64,14 +63,17 @@ double measure(std::int32_t threads) {
 
 }  // namespace
 
-double measuredInt8Peak(std::int32_t threads) {
+double measuredInt8Peak(std::int32_t threads, const std::string& kernels) {
+  const kernels::cpu::Kernels* table =
+      kernels::cpu::selectKernels(kernels.empty() ? nullptr : kernels.c_str());
+  if (table == nullptr) return 0;
   static std::mutex mutex;
-  static std::map<std::int32_t, double> known;
+  static std::map<std::pair<const kernels::cpu::Kernels*, std::int32_t>, double> known;
   if (threads <= 0) threads = describeMachine().physicalCores;
   const std::lock_guard lock(mutex);
-  const auto found = known.find(threads);
+  const auto found = known.find({table, threads});
   if (found != known.end()) return found->second;
-  return known[threads] = measure(threads);
+  return known[{table, threads}] = measure(table, threads);
 }
 
 }  // namespace quern::engine::runtime
