@@ -24,10 +24,6 @@
 
 namespace quern::kernels::cpu {
 
-/// How far ahead of the multiplication the weights are asked for. The processor's own prefetchers stop at the
-/// end of every page of 4 KiB; asking across it hides what a cache miss costs there.
-constexpr std::int64_t kPrefetchBytes = 4096;
-
 /// Where one token's activations lie.
 struct TokenActivations {
   const std::int8_t* quantized;
@@ -167,12 +163,6 @@ struct TileMatmul {
       }
       for (int g = 0; g < F::groupsPerBlock; ++g) {
         const std::byte* at = source + F::headerBytes + g * F::groupBytes;
-        // With many tokens the weights stay in the first cache for a while, and the loads have time.
-        if constexpr (T <= 4) {
-          for (int line = 0; line < F::groupBytes; line += 64) {
-            __builtin_prefetch(at + kPrefetchBytes + line, 0, 0);
-          }
-        }
         group<T>(at, readScales(at, superScale, superMinimum), x, column + 32 * g, y);
       }
     }
