@@ -21,6 +21,7 @@
 
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/layout.h"
+#include "kernels/cpu/unrolled.h"
 
 namespace quern::kernels::cpu {
 
@@ -137,17 +138,17 @@ struct TileMatmul {
   template <int T>
   static void addDots(const Ints (&acc)[T][F::halves], const GroupScales& scales, const TokenActivations* x,
                       std::int64_t column, Floats (&y)[T]) {
-    for (int t = 0; t < T; ++t) {
+    unrolled<T>([&]<int t>() __attribute__((always_inline)) {
       const Floats sx = Simd::set(x[t].scales[column / kActivationBlock]);
       const float* sums = x[t].sums + column / kSumBlock;
-      for (int h = 0; h < F::halves; ++h) {
+      unrolled<F::halves>([&]<int h>() __attribute__((always_inline)) {
         y[t] = Simd::fma(Simd::toFloats(acc[t][h]), Simd::mul(scales.scale[h], sx), y[t]);
         if constexpr (kOffset != 0 || F::minimums != Minimums::kNone) {
           const float sum = F::halves == 2 ? sums[h] : sums[0] + sums[1];
           y[t] = Simd::fma(scales.correction[h], Simd::set(sum), y[t]);
         }
-      }
-    }
+      });
+    });
   }
 
   /// One tile of 16 rows times T tokens.

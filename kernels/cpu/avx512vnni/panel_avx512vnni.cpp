@@ -17,11 +17,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
-#include "kernels/cpu/avx512vnni/simd_avx512vnni.h"
-#include "kernels/cpu/layout.h"
-#include "kernels/cpu/tile_matmul.h"
-#include "kernels/cpu/unrolled.h"
+#include "kernels/cpu/avx512vnni/dots_avx512vnni.h"
 
 namespace quern::kernels::cpu {
 namespace {
@@ -44,7 +42,9 @@ struct Panel {
 /// The smallest and largest quant of a form once its offset is gone.
 template <class F>
 struct QuantRange {
-  static constexpr int bits = F::quants == Quants::kNibbles    ? 4
+  static constexpr int bits = std::is_same_v<F, FormQ2_K>      ? 2  // kept in nibbles
+                              : std::is_same_v<F, FormQ3_K>    ? 3
+                              : F::quants == Quants::kNibbles  ? 4
                               : F::quants == Quants::kFiveBits ? 5
                               : F::quants == Quants::kSixBits  ? 6
                                                                : 8;
@@ -94,31 +94,12 @@ struct WideExpansion {
   }
 };
 
-/// The quants of quads `quad` and `quad + 4` of a group.
+/// The quants of quads `quad` and `quad + 4` of a group; signed where they take all eight bits.
 template <class F>
 void unpackQuads(const std::byte* quants, int quad, __m512i& low, __m512i& high) {
-  using Simd = SimdAvx512;
-  if constexpr (F::quants == Quants::kBytes) {
-    low = Simd::loadBytes(quants + 64 * quad);
-    high = Simd::loadBytes(quants + 64 * (quad + 4));
-  } else {
-    const __m512i both = Simd::loadBytes(quants + 64 * quad);
-    low = Simd::lowNibbles(both);
-    high = Simd::highNibbles(both);
-    if constexpr (F::table != nullptr) {
-      low = Simd::lookUp(low, F::table, F::offset);
-      high = Simd::lookUp(high, F::table, F::offset);
-    }
-    if constexpr (F::quants == Quants::kFiveBits) {
-      low = Simd::addBit4(low, quants + 256 + 8 * quad);
-      high = Simd::addBit4(high, quants + 256 + 8 * (quad + 4));
-    } else if constexpr (F::quants == Quants::kSixBits) {
-      low = Simd::addBits45(low, Simd::loadBytes(quants + 256), quad);
-      high = Simd::addBits45(high, Simd::loadBytes(quants + 256 + 64), quad);
-    }
-  }
+  DotsAvx512::unpack<F>(quants, quad, low, high);
   if constexpr (QuantRange<F>::isWide) {
-    // Signed numbers: an offset of 128 is the top bit.
+    // An offset of 128 is the top bit.
     static_assert(F::offset == kZeroPoint);
     const __m512i top = _mm512_set1_epi8(static_cast<char>(0x80));
     low = _mm512_xor_si512(low, top);
@@ -190,12 +171,6 @@ struct PanelTarget {
   const float* partial;  ///< sums of the blocks before, [tokens, kTiles · 16]; null in the first
   bool accumulate;
 };
-
-/// acc += Σ of four products a lane. Written out, since g++ 12 copies and spills every sum that goes through
-/// the intrinsic (its operand has another mode than __m512i).
-[[gnu::always_inline]] inline void multiplyAdd(__m512i& acc, __m512i unsignedBytes, __m512i signedBytes) {
-  asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(unsignedBytes), "v"(signedBytes));
-}
 
 /// One block of columns of T tokens times the panel. `rows`: rows of the last tile that exist.
 template <int Tiles, int T>
