@@ -24,6 +24,11 @@ const std::vector<Requirement>& requirements() {
        "AVX-512 with VNNI: 64 int8 multiply-adds an instruction",
        "vpdpbusd, 512 bits",
        "vfmadd, 512 bits"},
+      {"avxvnni",
+       {"avx2", "fma", "f16c", "bmi2", "avx_vnni"},
+       "AVX-VNNI: 32 int8 multiply-adds an instruction",
+       "vpdpbusd, 256 bits",
+       "vfmadd, 256 bits"},
       {"avx2",
        {"avx2", "fma", "f16c", "bmi2"},
        "AVX2 and FMA: 32 int8 multiply-adds in two instructions",
@@ -51,7 +56,9 @@ std::vector<std::string> missingFeatures(const Requirement& requirement, const M
 /// Whether the compiler's own check, which asks the operating system too, grants the table.
 bool granted(std::string_view name) {
   const kernels::cpu::CpuFeatures features = kernels::cpu::cpuFeatures();
-  return name == "avx512vnni" ? features.avx512vnni : name == "avx2" ? features.avx2 : true;
+  if (name == "avx512vnni") return features.avx512vnni;
+  if (name == "avxvnni") return features.avxvnni;
+  return name != "avx2" || features.avx2;
 }
 
 std::string joined(const std::vector<std::string>& words) {

@@ -132,7 +132,7 @@ struct AttentionTask {
 };
 
 struct Kernels {
-  const char* name;  ///< "generic", "avx2", "avx512vnni"
+  const char* name;  ///< "generic", "avx2", "avxvnni", "avx512vnni"
 
   // --- weights
   // ---------------------------------------------------------------------------------------------------
@@ -221,6 +221,7 @@ const Kernels* selectKernels(const char* name = nullptr);
 /// What the processor offers, for `quern doctor`.
 struct CpuFeatures {
   bool avx2 = false;        ///< with FMA, F16C and BMI2
+  bool avxvnni = false;     ///< avx2 and VNNI in 256 bits
   bool avx512vnni = false;  ///< with F, BW, DQ, VL
 };
 CpuFeatures cpuFeatures();

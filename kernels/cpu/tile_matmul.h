@@ -9,8 +9,8 @@
 //
 // A Simd may take over two parts where its instruction set has a better way; both must give the same bits:
 //   groupDots<F, T>(quants, x, column, acc)  the integer sums of one group, where Simd has a kOwnDots;
-//   panelTile<F>(tile, cols, x, tokens, rows, output, stride, accumulate)  a whole tile times all tokens,
-//   asked for from Simd::kPanelTokens tokens on.
+//   tileManyTokens<F>(tile, cols, x, tokens, rows, output, stride, accumulate)  a whole tile times all
+//   tokens, asked for from Simd::kManyTokens tokens on.
 //
 // Included by one file per instruction set only, inside that file's own unnamed namespace rules: everything
 // here is a template over Simd, so no two instruction sets share a symbol.
@@ -252,9 +252,10 @@ void matmul(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t row
         break;
     }
     withForm(weights.type, [&]<class F>() {
-      if constexpr (requires { Simd::kPanelTokens; }) {
-        if (tokens >= Simd::kPanelTokens) {
-          Simd::template panelTile<F>(tile, cols, x, tokens, rows, output + row, outputStride, accumulate);
+      if constexpr (requires { Simd::kManyTokens; }) {
+        if (tokens >= Simd::kManyTokens) {
+          Simd::template tileManyTokens<F>(tile, cols, x, tokens, rows, output + row, outputStride,
+                                           accumulate);
           return;
         }
       }

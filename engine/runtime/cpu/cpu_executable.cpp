@@ -151,7 +151,10 @@ double CpuExecutable::readBandwidth() {
 
 std::string CpuExecutable::description() const {
   const std::string_view name = kernels_.name;
-  const char* set = name == "avx512vnni" ? "CPU AVX-512 VNNI" : name == "avx2" ? "CPU AVX2" : "CPU";
+  const char* set = name == "avx512vnni" ? "CPU AVX-512 VNNI"
+                    : name == "avxvnni"  ? "CPU AVX-VNNI"
+                    : name == "avx2"     ? "CPU AVX2"
+                                         : "CPU";
   return std::string(set) + ", " + std::to_string(threads()) + (threads() == 1 ? " thread" : " threads");
 }
 

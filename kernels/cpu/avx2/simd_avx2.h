@@ -11,7 +11,7 @@
 #include <cstring>
 
 #include "kernels/cpu/avx2/dots_avx2.h"
-#include "kernels/cpu/avx2/panel_avx2.h"
+#include "kernels/cpu/avx2/unpacked_tile_avx2.h"
 #include "kernels/cpu/table.h"
 
 namespace quern::kernels::cpu {
@@ -254,16 +254,17 @@ struct SimdAvx2 {
 
   static constexpr bool kOwnDots = true;
   /// Unpacking a group once and keeping it in the first cache pays from here on.
-  static constexpr std::int64_t kPanelTokens = 3;
+  static constexpr std::int64_t kManyTokens = 3;
   template <class F, int T>
   static void groupDots(const std::byte* quants, const TokenActivations* x, std::int64_t column,
                         Ints (&acc)[T][F::halves]) {
     Dots<SimdAvx2, F>::template packed<T>(quants, x, column, acc);
   }
   template <class F>
-  static void panelTile(const std::byte* tile, std::int64_t cols, const Activations& x, std::int64_t tokens,
-                        std::int64_t rows, float* output, std::int64_t stride, bool accumulate) {
-    Panel<SimdAvx2, F>::run(tile, cols, x, tokens, rows, output, stride, accumulate);
+  static void tileManyTokens(const std::byte* tile, std::int64_t cols, const Activations& x,
+                             std::int64_t tokens, std::int64_t rows, float* output, std::int64_t stride,
+                             bool accumulate) {
+    UnpackedTile<SimdAvx2, F>::run(tile, cols, x, tokens, rows, output, stride, accumulate);
   }
   template <class F>
   using Products = ProductsAvx2<F>;

@@ -18,7 +18,7 @@ namespace quern::kernels::cpu {
 namespace {
 
 template <class Simd, class F>
-struct Panel {
+struct UnpackedTile {
   using Tile = TileMatmul<Simd, F>;
   using Floats = typename Simd::Floats;
   static constexpr std::int64_t kGroups = 8;
@@ -33,7 +33,7 @@ struct Panel {
   };
 
   /// Unpacks `groups` groups from `source`, a whole number of blocks; returns where the next ones begin.
-  static const std::byte* unpack(const std::byte* source, std::int64_t groups, Group* panel) {
+  static const std::byte* unpack(const std::byte* source, std::int64_t groups, Group* unpacked) {
     for (std::int64_t first = 0; first < groups; first += F::groupsPerBlock, source += F::blockBytes) {
       Floats superScale = Simd::zero();
       Floats superMinimum = Simd::zero();
@@ -43,7 +43,7 @@ struct Panel {
       }
       for (int g = 0; g < F::groupsPerBlock; ++g) {
         const std::byte* at = source + F::headerBytes + g * F::groupBytes;
-        Group& group = panel[first + g];
+        Group& group = unpacked[first + g];
         const auto scales = Tile::readScales(at, superScale, superMinimum);
         for (int h = 0; h < F::halves; ++h) {
           Simd::store(group.scale[h], scales.scale[h]);
@@ -55,14 +55,14 @@ struct Panel {
     return source;
   }
 
-  /// y[t] += the panel's groups times the tokens' activations.
+  /// y[t] += the unpacked groups times the tokens' activations.
   template <int T>
-  static void multiply(const Group* panel, std::int64_t groups, const TokenActivations* x, float* results,
+  static void multiply(const Group* unpacked, std::int64_t groups, const TokenActivations* x, float* results,
                        bool begins) {
     Floats y[T];
     for (int t = 0; t < T; ++t) y[t] = begins ? Simd::zero() : Simd::load(results + 16 * t);
     for (std::int64_t g = 0; g < groups; ++g) {
-      const Group& group = panel[g];
+      const Group& group = unpacked[g];
       typename Simd::Ints acc[T][F::halves];
       Dots<Simd, F>::template unpacked<T>(group.bytes, x, 32 * g, acc);
       typename Tile::GroupScales scales;
@@ -77,14 +77,14 @@ struct Panel {
 
   static void run(const std::byte* tile, std::int64_t cols, const Activations& x, std::int64_t tokens,
                   std::int64_t rows, float* output, std::int64_t stride, bool accumulate) {
-    Group panel[kGroups];
+    Group unpacked[kGroups];
     alignas(64) float results[kBlockTokens * 16];
     for (std::int64_t first = 0; first < tokens; first += kBlockTokens) {
       const std::int64_t end = first + kBlockTokens < tokens ? first + kBlockTokens : tokens;
       const std::byte* source = tile;
       for (std::int64_t column = 0; column < cols; column += kColumns) {
         const std::int64_t groups = (cols - column < kColumns ? cols - column : kColumns) / 32;
-        source = unpack(source, groups, panel);
+        source = unpack(source, groups, unpacked);
         const auto at = [&](std::int64_t t) {
           return TokenActivations{x.quantized + t * cols + column,
                                   x.scales + (t * cols + column) / kActivationBlock,
@@ -93,11 +93,11 @@ struct Panel {
         std::int64_t t = first;
         for (; t + 2 <= end; t += 2) {
           const TokenActivations two[2] = {at(t), at(t + 1)};
-          multiply<2>(panel, groups, two, results + 16 * (t - first), column == 0);
+          multiply<2>(unpacked, groups, two, results + 16 * (t - first), column == 0);
         }
         if (t < end) {
           const TokenActivations one[1] = {at(t)};
-          multiply<1>(panel, groups, one, results + 16 * (t - first), column == 0);
+          multiply<1>(unpacked, groups, one, results + 16 * (t - first), column == 0);
         }
       }
       for (std::int64_t t = first; t < end; ++t) {
