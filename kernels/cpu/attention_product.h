@@ -29,6 +29,7 @@ void multiplyBlock(const float* a, std::int64_t aStride, const Operand& b, std::
     }
   }
   for (std::int64_t k = 0; k < depth; ++k) {
+    b.template fetchAhead<kVectors>(k);
     typename Simd::Floats row[kVectors];
     for (int v = 0; v < kVectors; ++v) row[v] = b.at(k, v);
     for (int r = 0; r < kRows; ++r) {

@@ -74,26 +74,38 @@ void softmaxTile(float* scores, std::int64_t rows, std::int64_t vectors, float* 
   }
 }
 
-/// What a row has come to over some chunks: output = Σ p·v without the division, of `padded` floats.
-struct RowTotal {
-  float maximum = kNothingSeen;
-  float sum = 0.0F;
+/// What rows have come to over some chunks; their outputs, Σ p·v without the division, lie elsewhere.
+struct RowTotals {
+  float* maxima;  ///< [rows]
+  float* sums;    ///< [rows]
 };
 
-/// Adds a later chunk's (maximum, sum, output) to a row's total.
+/// Adds a later chunk's maxima and sums to the totals, and leaves what addOutput() needs: the factors of the
+/// outputs before and of the chunk's.
 template <class Simd>
-void addChunk(RowTotal& total, float* totalOutput, float maximum, float sum, const float* output,
-              std::int64_t padded) {
-  const float now = total.maximum > maximum ? total.maximum : maximum;
-  const auto before = exp2Vector<Simd>(Simd::set(total.maximum - now));
-  const auto after = exp2Vector<Simd>(Simd::set(maximum - now));
+void addChunk(const RowTotals& total, const RowTotals& chunk, std::int64_t rows, float* before,
+              float* after) {
+  forLanes(rows, [&](std::int64_t r, std::int64_t count) {
+    const auto old = Simd::loadSome(total.maxima + r, count);
+    const auto maximum = Simd::loadSome(chunk.maxima + r, count);
+    const auto now = Simd::max(old, maximum);
+    const auto ofTotal = exp2Vector<Simd>(Simd::sub(old, now));
+    const auto ofChunk = exp2Vector<Simd>(Simd::sub(maximum, now));
+    const auto added = Simd::mul(Simd::loadSome(chunk.sums + r, count), ofChunk);
+    Simd::storeSome(total.sums + r, Simd::fma(Simd::loadSome(total.sums + r, count), ofTotal, added), count);
+    Simd::storeSome(total.maxima + r, now, count);
+    Simd::storeSome(before + r, ofTotal, count);
+    Simd::storeSome(after + r, ofChunk, count);
+  });
+}
+
+/// total = total · before + output · after, of `padded` floats.
+template <class Simd>
+void addOutput(float* total, const float* output, float before, float after, std::int64_t padded) {
   for (std::int64_t i = 0; i < padded; i += 16) {
-    const auto added = Simd::mul(Simd::load(output + i), after);
-    Simd::store(totalOutput + i, Simd::fma(Simd::load(totalOutput + i), before, added));
+    const auto added = Simd::mul(Simd::load(output + i), Simd::set(after));
+    Simd::store(total + i, Simd::fma(Simd::load(total + i), Simd::set(before), added));
   }
-  float lanes[16];
-  Simd::store(lanes, Simd::fma(Simd::set(total.sum), before, Simd::mul(Simd::set(sum), after)));
-  total = {now, lanes[0]};
 }
 
 }  // namespace quern::kernels::cpu

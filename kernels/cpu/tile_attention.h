@@ -41,37 +41,39 @@ constexpr std::int64_t toVectors(std::int64_t n) { return (n + 15) / 16 * 16; }
 
 /// Where everything lies in AttentionTask::scratch.
 struct AttentionScratch {
-  std::int64_t padded = 0;        ///< headDim in whole vectors, the stride of queries and outputs
-  float* queries = nullptr;       ///< [rows, padded]
-  float* outputs = nullptr;       ///< [rows, padded], of the chunk at hand
-  float* totals = nullptr;        ///< [rows, padded], of the chunks before
-  float* maxima = nullptr;        ///< [rows], of the chunk at hand
-  float* sums = nullptr;          ///< [rows, 16], of the chunk at hand
-  RowTotal* rowTotals = nullptr;  ///< [rows], of the chunks before
-  float* keys = nullptr;          ///< [headDim, kTileKeys]
-  float* values = nullptr;        ///< [kTileKeys, padded]
-  float* scores = nullptr;        ///< [kStripRows, kTileKeys]
-  float* decays = nullptr;        ///< [kStripRows]
-  float* keyScales = nullptr;     ///< [headDim/32, kTileKeys]
-  float* valueScales = nullptr;   ///< [headDim/32, kTileKeys]
+  std::int64_t padded = 0;  ///< headDim in whole vectors, the stride of queries and outputs
+  float* queries;           ///< [rows, padded]
+  float* outputs;           ///< [rows, padded], of the chunk at hand
+  float* laneSums;          ///< [rows, 16], of the chunk at hand
+  RowTotals chunk;          ///< of the chunk at hand
+  float* totalOutputs;      ///< [rows, padded], of the chunks before
+  RowTotals total;          ///< of the chunks before
+  float* before;            ///< [rows]
+  float* after;             ///< [rows]
+  float* keys;              ///< [headDim, kTileKeys]
+  float* values;            ///< [kTileKeys, padded]
+  float* scores;            ///< [kStripRows, kTileKeys]
+  float* decays;            ///< [kStripRows]
+  float* keyScales;         ///< [headDim/32, kTileKeys]
+  float* valueScales;       ///< [headDim/32, kTileKeys]
   std::size_t floats = 0;
 
   /// With null for memory only `floats` is found.
-  AttentionScratch(float* memory, std::int64_t rows, std::int64_t headDim) {
+  AttentionScratch(float* memory, std::int64_t rows, std::int64_t headDim) : padded(toVectors(headDim)) {
     const auto take = [&](std::int64_t count) {
       float* taken = memory == nullptr ? nullptr : memory + floats;
       floats += static_cast<std::size_t>(toVectors(count));
       return taken;
     };
-    static_assert(sizeof(RowTotal) == 2 * sizeof(float));
     const std::int64_t scales = headDim / kKvScaleBlock * kTileKeys;
-    padded = toVectors(headDim);
     queries = take(rows * padded);
     outputs = take(rows * padded);
-    totals = take(rows * padded);
-    maxima = take(rows);
-    sums = take(rows * 16);
-    rowTotals = reinterpret_cast<RowTotal*>(take(2 * rows));
+    laneSums = take(rows * 16);
+    chunk = {take(rows), take(rows)};
+    totalOutputs = take(rows * padded);
+    total = {take(rows), take(rows)};
+    before = take(rows);
+    after = take(rows);
     keys = take(headDim * kTileKeys);
     values = take(kTileKeys * padded);
     scores = take(kStripRows * kTileKeys);
@@ -106,14 +108,15 @@ class Attention {
     prepareQueries();
     const std::int64_t begin = task_.partials == nullptr ? firstChunk() : max(firstChunk(), task_.firstChunk);
     const std::int64_t end = task_.partials == nullptr ? endChunk() : min(endChunk(), task_.endChunk);
+    const std::int64_t endPosition = min(end * kAttentionChunk, last_ + 1);
     for (std::int64_t chunk = begin; chunk < end; ++chunk) {
       beginChunk();
       const std::int64_t chunkBegin = max(chunk * kAttentionChunk, seenFrom(0) / kTileKeys * kTileKeys);
       const std::int64_t chunkEnd = min((chunk + 1) * kAttentionChunk, last_ + 1);
       for (std::int64_t at = chunkBegin; at < chunkEnd; at += kTileKeys) {
-        attendTile<kType>(at, min(kTileKeys, chunkEnd - at));
+        attendTile<kType>(at, min(kTileKeys, chunkEnd - at), endPosition);
       }
-      endChunk(chunk);
+      finishChunk(chunk);
     }
     if (task_.partials == nullptr) writeOutput();
   }
@@ -121,13 +124,13 @@ class Attention {
   /// The partials in place of chunks that are computed now.
   void merge() {
     beginTotals();
-    const std::size_t floats = attentionPartialFloats(task_.headDim);
     for (std::int64_t chunk = firstChunk(); chunk < endChunk(); ++chunk) {
       for (std::int64_t r = 0; r < rows_; ++r) {
-        const float* partial = task_.partials + static_cast<std::size_t>(chunk * rows_ + r) * floats;
-        addChunk<Simd>(space_.rowTotals[r], space_.totals + r * space_.padded, partial[0], partial[1],
-                       partial + 16, space_.padded);
+        space_.chunk.maxima[r] = partial(chunk, r)[0];
+        space_.chunk.sums[r] = partial(chunk, r)[1];
       }
+      addChunk<Simd>(space_.total, space_.chunk, rows_, space_.before, space_.after);
+      for (std::int64_t r = 0; r < rows_; ++r) addRow(r, partial(chunk, r) + 16);
     }
     writeOutput();
   }
@@ -161,58 +164,76 @@ class Attention {
     }
   }
 
+  float* partial(std::int64_t chunk, std::int64_t row) const {
+    const std::size_t floats = attentionPartialFloats(task_.headDim);
+    return task_.partials + static_cast<std::size_t>(chunk * rows_ + row) * floats;
+  }
+
   void beginChunk() {
     std::memset(space_.outputs, 0, static_cast<std::size_t>(rows_ * space_.padded) * sizeof(float));
-    std::memset(space_.sums, 0, static_cast<std::size_t>(rows_ * 16) * sizeof(float));
-    for (std::int64_t r = 0; r < rows_; ++r) space_.maxima[r] = kNothingSeen;
+    std::memset(space_.laneSums, 0, static_cast<std::size_t>(rows_ * 16) * sizeof(float));
+    for (std::int64_t r = 0; r < rows_; ++r) space_.chunk.maxima[r] = kNothingSeen;
   }
 
   void beginTotals() {
-    std::memset(space_.totals, 0, static_cast<std::size_t>(rows_ * space_.padded) * sizeof(float));
-    for (std::int64_t r = 0; r < rows_; ++r) space_.rowTotals[r] = {};
+    std::memset(space_.totalOutputs, 0, static_cast<std::size_t>(rows_ * space_.padded) * sizeof(float));
+    for (std::int64_t r = 0; r < rows_; ++r) {
+      space_.total.maxima[r] = kNothingSeen;
+      space_.total.sums[r] = 0.0F;
+    }
   }
 
-  void endChunk(std::int64_t chunk) {
-    const std::size_t floats = attentionPartialFloats(task_.headDim);
-    if (task_.partials == nullptr && chunk == firstChunk()) beginTotals();
+  void finishChunk(std::int64_t chunk) {
     for (std::int64_t r = 0; r < rows_; ++r) {
-      const float* output = space_.outputs + r * space_.padded;
-      const float sum = Simd::reduceAdd(Simd::load(space_.sums + 16 * r));
-      if (task_.partials == nullptr) {
-        addChunk<Simd>(space_.rowTotals[r], space_.totals + r * space_.padded, space_.maxima[r], sum, output,
-                       space_.padded);
-      } else {
-        float* partial = task_.partials + static_cast<std::size_t>(chunk * rows_ + r) * floats;
-        partial[0] = space_.maxima[r];
-        partial[1] = sum;
-        std::memcpy(partial + 16, output, static_cast<std::size_t>(space_.padded) * sizeof(float));
-      }
+      space_.chunk.sums[r] = Simd::reduceAdd(Simd::load(space_.laneSums + 16 * r));
     }
+    if (task_.partials == nullptr) {
+      if (chunk == firstChunk()) beginTotals();
+      addChunk<Simd>(space_.total, space_.chunk, rows_, space_.before, space_.after);
+      for (std::int64_t r = 0; r < rows_; ++r) addRow(r, space_.outputs + r * space_.padded);
+      return;
+    }
+    for (std::int64_t r = 0; r < rows_; ++r) {
+      float* left = partial(chunk, r);
+      left[0] = space_.chunk.maxima[r];
+      left[1] = space_.chunk.sums[r];
+      std::memcpy(left + 16, space_.outputs + r * space_.padded,
+                  static_cast<std::size_t>(space_.padded) * sizeof(float));
+    }
+  }
+
+  void addRow(std::int64_t row, const float* output) {
+    addOutput<Simd>(space_.totalOutputs + row * space_.padded, output, space_.before[row], space_.after[row],
+                    space_.padded);
   }
 
   void writeOutput() {
     for (std::int64_t r = 0; r < rows_; ++r) {
-      const float* total = space_.totals + r * space_.padded;
+      const float* total = space_.totalOutputs + r * space_.padded;
       float* output = task_.output + r / task_.groupHeads * task_.outputTokenStride +
                       r % task_.groupHeads * task_.outputHeadStride;
-      const auto inverse = Simd::set(1.0F / space_.rowTotals[r].sum);
+      const auto inverse = Simd::set(1.0F / space_.total.sums[r]);
       forLanes(task_.headDim, [&](std::int64_t i, std::int64_t count) {
         Simd::storeSome(output + i, Simd::mul(Simd::loadSome(total + i, count), inverse), count);
       });
     }
   }
 
-  /// Keys [at, at + filled).
+  /// Blocks of the tile at position `at`, up to the last one that is seen.
+  CacheTile tileAt(std::int64_t at) const {
+    const std::int64_t first = at / kKvBlock;
+    const std::int64_t second = min(first + 1, last_ / kKvBlock);
+    return {{task_.keyBlocks[first], task_.keyBlocks[second]},
+            {task_.valueBlocks[first], task_.valueBlocks[second]}};
+  }
+
+  /// Keys [at, at + filled) of the `end` that this share attends to.
   template <KvType kType>
-  void attendTile(std::int64_t at, std::int64_t filled) {
-    const std::int64_t block = at / kKvBlock;
-    const std::int64_t blocks = (filled + kKvBlock - 1) / kKvBlock;
-    const std::int64_t second = block + blocks - 1;
-    const CacheTile tile{{task_.keyBlocks[block], task_.keyBlocks[second]},
-                         {task_.valueBlocks[block], task_.valueBlocks[second]},
-                         blocks};
-    const auto keys = cachedKeys<Simd, kType>(tile, task_.headDim, space_.keyScales);
-    const auto values = cachedValues<Simd, kType>(tile, task_.headDim, space_.valueScales);
+  void attendTile(std::int64_t at, std::int64_t filled, std::int64_t end) {
+    const CacheTile tile = tileAt(at);
+    const CacheTile next = at + kTileKeys < end ? tileAt(at + kTileKeys) : tile;
+    const auto keys = cachedKeys<Simd, kType>(tile, next, task_.headDim, space_.keyScales);
+    const auto values = cachedValues<Simd, kType>(tile, next, task_.headDim, space_.valueScales);
     if (rows_ <= kDirectRows && task_.headDim % 16 == 0) return attendStrip(at, 0, rows_, keys, values);
     widenKeys<Simd, kType>(keys, task_.headDim, (filled + 15) / 16, space_.keys);
     widenValues<Simd, kType>(values, task_.headDim, filled, space_.values, space_.padded);
@@ -241,8 +262,8 @@ class Attention {
       maskScores<Simd>(space_.scores + r * kTileKeys,
                        {seenFrom(token) - at, task_.firstPosition + token + 1 - at}, vectors);
     }
-    softmaxTile<Simd>(space_.scores, rows, vectors, space_.maxima + firstRow, space_.sums + 16 * firstRow,
-                      space_.decays);
+    softmaxTile<Simd>(space_.scores, rows, vectors, space_.chunk.maxima + firstRow,
+                      space_.laneSums + 16 * firstRow, space_.decays);
     multiply<Simd>(space_.scores, kTileKeys, rows, values, end, output, space_.padded, space_.padded / 16,
                    space_.decays);
   }
