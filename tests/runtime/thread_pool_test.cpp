@@ -70,12 +70,12 @@ TEST(ThreadPool, APhaseDoesNotWaitForAWorkerThatHoldsNoShare) {
 }
 
 TEST(ThreadPool, RunsSomeOfItsWorkersSpreadEvenly) {
-  for (const std::int32_t threads : {1, 2, 3, 7, 16}) {
+  for (const std::int32_t threads : {1, 2, 3, 7, 12}) {
     ThreadPool pool(threads);
-    pool.setActive(true);
+    pool.setActive(threads < 7);  // spinners that have no core are slow
     std::vector<int> calls(static_cast<std::size_t>(threads));
     std::vector<int> expected(static_cast<std::size_t>(threads));
-    for (int round = 0; round < 60; ++round) {
+    for (int round = 0; round < 30; ++round) {
       // All, then fewer, then one more: workers that were left out come back in.
       const std::int32_t some = round % 2 == 0 ? threads : round / 2 % (threads + 2);
       const std::int32_t taken = std::clamp(some, 1, threads);
@@ -90,7 +90,7 @@ TEST(ThreadPool, RunsSomeOfItsWorkersSpreadEvenly) {
         ++expected[static_cast<std::size_t>(worker)];
       }
       ASSERT_EQ(calls, expected) << threads << " threads, " << some << " wanted";
-      if (round % 20 == 19) std::this_thread::sleep_for(std::chrono::milliseconds(4));  // some go to sleep
+      if (round % 10 == 9) std::this_thread::sleep_for(std::chrono::milliseconds(4));  // some go to sleep
     }
   }
 }
