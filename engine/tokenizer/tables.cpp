@@ -43,17 +43,17 @@ std::uint64_t word(const char* bytes, std::size_t count) {
   return value;
 }
 
-std::uint32_t hashOf(std::string_view text) {
+}  // namespace
+
+std::uint32_t TextTable::hash(std::string_view text) {
   constexpr std::uint64_t kOdd = 0x9E3779B97F4A7C15ULL;  // 2^64 divided by the golden ratio
-  std::uint64_t hash = seed() ^ (text.size() * kOdd);
+  std::uint64_t mixed = seed() ^ (text.size() * kOdd);
   const char* at = text.data();
   std::size_t left = text.size();
-  for (; left >= 8; at += 8, left -= 8) hash = fold(hash ^ word(at, 8), seed() | 1);
-  if (left > 0) hash = fold(hash ^ word(at, left), seed() | 1);
-  return static_cast<std::uint32_t>(fold(hash, kOdd));
+  for (; left >= 8; at += 8, left -= 8) mixed = fold(mixed ^ word(at, 8), seed() | 1);
+  if (left > 0) mixed = fold(mixed ^ word(at, left), seed() | 1);
+  return static_cast<std::uint32_t>(fold(mixed, kOdd));
 }
-
-}  // namespace
 
 void TextTable::resize(std::size_t texts) {
   slots_.assign(std::bit_ceil(std::max<std::size_t>(8, 2 * texts)), Slot{0, -1});
@@ -68,7 +68,7 @@ void TextTable::build(std::span<const std::string_view> texts) {
   for (std::size_t i = 0; i < texts.size() + kAhead; ++i) {
     if (i >= kAhead) insert(hashes[i % kAhead], static_cast<std::int32_t>(i - kAhead), texts);
     if (i >= texts.size()) continue;
-    hashes[i % kAhead] = hashOf(texts[i]);
+    hashes[i % kAhead] = hash(texts[i]);
     __builtin_prefetch(&slots_[hashes[i % kAhead] & (slots_.size() - 1)], 1);
   }
 }
@@ -79,28 +79,29 @@ void TextTable::append(std::span<const std::string_view> texts) {
     return;
   }
   texts_ = texts.size();
-  insert(hashOf(texts.back()), static_cast<std::int32_t>(texts.size() - 1), texts);
+  insert(hash(texts.back()), static_cast<std::int32_t>(texts.size() - 1), texts);
 }
 
-void TextTable::insert(std::uint32_t hash, std::int32_t id, std::span<const std::string_view> texts) {
+void TextTable::insert(std::uint32_t hashed, std::int32_t id, std::span<const std::string_view> texts) {
   const std::size_t mask = slots_.size() - 1;
-  std::size_t at = hash & mask;
+  std::size_t at = hashed & mask;
   for (; slots_[at].id >= 0; at = (at + 1) & mask) {
     const Slot& slot = slots_[at];
-    if (slot.hash == hash && texts[static_cast<std::size_t>(slot.id)] == texts[static_cast<std::size_t>(id)])
+    if (slot.hash == hashed &&
+        texts[static_cast<std::size_t>(slot.id)] == texts[static_cast<std::size_t>(id)])
       return;
   }
-  slots_[at] = {hash, id};
+  slots_[at] = {hashed, id};
   ++entries_;
 }
 
-std::int32_t TextTable::find(std::string_view text, std::span<const std::string_view> texts) const {
+std::int32_t TextTable::find(std::string_view text, std::uint32_t hashed,
+                             std::span<const std::string_view> texts) const {
   if (slots_.empty()) return -1;
-  const std::uint32_t hash = hashOf(text);
   const std::size_t mask = slots_.size() - 1;
-  for (std::size_t at = hash & mask; slots_[at].id >= 0; at = (at + 1) & mask) {
+  for (std::size_t at = hashed & mask; slots_[at].id >= 0; at = (at + 1) & mask) {
     const Slot& slot = slots_[at];
-    if (slot.hash == hash && texts[static_cast<std::size_t>(slot.id)] == text) return slot.id;
+    if (slot.hash == hashed && texts[static_cast<std::size_t>(slot.id)] == text) return slot.id;
   }
   return -1;
 }

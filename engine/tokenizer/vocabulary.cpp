@@ -172,7 +172,11 @@ void Vocabulary::markEnds() {
 }
 
 std::optional<TokenId> Vocabulary::find(std::string_view text) const {
-  const TokenId id = ids_.find(text, texts_);
+  return find(text, TextTable::hash(text));
+}
+
+std::optional<TokenId> Vocabulary::find(std::string_view text, std::uint32_t hashed) const {
+  const TokenId id = ids_.find(text, hashed, texts_);
   return id < 0 ? std::nullopt : std::optional(id);
 }
 

@@ -27,6 +27,8 @@ class Vocabulary {
   bool contains(TokenId token) const { return token >= 0 && static_cast<std::size_t>(token) < texts_.size(); }
   /// The first token with this text.
   std::optional<TokenId> find(std::string_view text) const;
+  std::optional<TokenId> find(std::string_view text, std::uint32_t hashed) const;
+  void prefetch(std::uint32_t hashed) const { ids_.prefetch(hashed); }
   /// Whether two tokens have the same text.
   bool hasDuplicates() const { return ids_.hasDuplicates(); }
   /// The token "<0xAB>" of a byte, where there is one.

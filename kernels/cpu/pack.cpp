@@ -373,7 +373,13 @@ void packTiles(const std::byte* source, std::int64_t rows, std::int64_t cols, st
     // Rows past the end read the last one; what that writes is cleared again.
     for (int r = 0; r < kRowTile; ++r) at[r] = source + (row + (r < there ? r : there - 1)) * blocks * kBlock;
     std::byte* block = target + row / kRowTile * blocks * F::blockBytes;
-    for (std::int64_t b = 0; b < blocks; ++b, block += F::blockBytes) {
+    // Sixteen short streams at once are no pattern that the processor sees: it is asked for the next tile's
+    // rows, which lie one behind the other, while this one's are packed.
+    const std::byte* ahead = at[0] + kRowTile * blocks * kBlock;
+    for (std::int64_t b = 0; b < blocks; ++b, block += F::blockBytes, ahead += kRowTile * kBlock) {
+      if (row + kRowTile < rowEnd) {
+        for (std::int64_t line = 0; line < kRowTile * kBlock; line += 64) __builtin_prefetch(ahead + line);
+      }
       if constexpr (F::isSuper) {
         packSuperBlock<F, S>(at, block);
       } else {

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "engine/base/text.h"
+#include "engine/runtime/cpu/decode_width.h"
 #include "engine/runtime/cpu/read_speed.h"
 #include "kernels/reference/dequantize.h"
 
@@ -126,6 +127,16 @@ base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr
   e.wanted_.reserve(static_cast<std::size_t>(options.logitRows));
   QUERN_TRY(e.makeAttention());
   e.workBytes_ = workBytesFor(program, options, threads);
+  e.decodeWorkers_ = threads;
+  if (options.threads == 0) {
+    std::vector<kernels::cpu::PackedMatrix> matrices;
+    for (const Step& step : e.plan_.body) {
+      const auto* project = std::get_if<ProjectStep>(&step);
+      for (std::size_t i = 0; project != nullptr && i < project->outputs.size(); ++i)
+        matrices.push_back(project->outputs[i].matrix);
+    }
+    e.decodeWorkers_ = decodeWorkers(*e.pool_, kernels, matrices);
+  }
   return made;
 }
 
@@ -235,7 +246,9 @@ base::Result<void> CpuExecutable::run(const Batch& batch) {
   QUERN_TRY(check(batch));
   lay(batch);
   phases_->reset(phases_->most());
-  pool_->run([this](std::int32_t worker) { work(worker); });
+  const bool fewTokens = static_cast<std::int64_t>(tokens_.size()) <= kPrivateTokens;
+  pool_->runSome(fewTokens ? decodeWorkers_ : pool_->threads(),
+                 [this](std::int32_t worker) { work(worker); });
   batch_ = nullptr;
   return base::ok();
 }

@@ -155,7 +155,8 @@ class CpuExecutable : public Executable {
   std::vector<AlignedBuffer> cosSin_;  ///< one a rope: [batchTokens, rotary]
   std::vector<bool> longRope_;
   std::uint64_t workBytes_ = 0;
-  double readBandwidth_ = 0;  ///< 0: not measured yet
+  std::int32_t decodeWorkers_ = 1;  ///< of the pool: enough for steps of few tokens
+  double readBandwidth_ = 0;        ///< 0: not measured yet
 
   // The running batch.
   const Batch* batch_ = nullptr;
