@@ -73,12 +73,9 @@ class Task {
 
 void timeAttention(benchmark::State& state, const Kernels* table, KvType type) {
   const Task task(*table, type, state.range(0), state.range(1), state.range(2));
-  for (auto iteration : state) {
-    table->attend(task.task());
-    benchmark::ClobberMemory();
-  }
-  countMacs(state, *table, task.macs());
-  countBytes(state, task.bytes(), static_cast<std::size_t>(task.bytes()));
+  const Timed timed(state, [&] { table->attend(task.task()); });
+  timed.countMacs(*table, task.macs());
+  timed.countBytes(task.bytes());
 }
 
 }  // namespace
