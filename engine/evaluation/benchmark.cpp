@@ -143,12 +143,17 @@ std::vector<Case> casesOf(const BenchmarkOptions& options) {
 /// Measures the limits that all cases need, in front of them and once more behind: what disturbed the first
 /// time seldom disturbs the second, and the better one counts.
 void measureLimits(std::vector<Case>& cases, const BenchmarkOptions& options, Benchmark& benchmark) {
-  const std::int32_t threads = benchmark.threads;
-  benchmark.limits = {runtime::remeasuredReadBandwidth(threads),
-                      runtime::remeasuredInt8Peak(threads, options.compile.kernels)};
-  for (Case& one : cases) {
-    const auto workingSet = static_cast<std::uint64_t>(one.result.work.stepBytes);
-    one.result.readLimitBytesPerSecond = runtime::remeasuredReadBandwidth(threads, workingSet);
+  std::vector<std::uint64_t> workingSets = {0};  // the memory itself
+  for (const Case& one : cases) {
+    workingSets.push_back(static_cast<std::uint64_t>(one.result.work.stepBytes));
+  }
+  runtime::remeasureReadBandwidth(benchmark.threads, workingSets);
+  runtime::remeasureInt8Peak(benchmark.threads, options.compile.kernels);
+  benchmark.limits = {runtime::measuredReadBandwidth(benchmark.threads),
+                      runtime::measuredInt8Peak(benchmark.threads, options.compile.kernels)};
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    cases[i].result.readLimitBytesPerSecond =
+        runtime::measuredReadBandwidth(benchmark.threads, workingSets[i + 1]);
   }
 }
 

@@ -80,8 +80,6 @@ double peak(std::int32_t threads, const std::string& kernels, bool again) {
 double measuredInt8Peak(std::int32_t threads, const std::string& kernels) {
   return peak(threads, kernels, false);
 }
-double remeasuredInt8Peak(std::int32_t threads, const std::string& kernels) {
-  return peak(threads, kernels, true);
-}
+void remeasureInt8Peak(std::int32_t threads, const std::string& kernels) { peak(threads, kernels, true); }
 
 }  // namespace quern::engine::runtime

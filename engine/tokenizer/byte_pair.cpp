@@ -3,6 +3,7 @@
 // that merging compares numbers.
 
 #include <array>
+#include <deque>
 #include <limits>
 #include <queue>
 #include <unordered_map>
@@ -10,6 +11,7 @@
 #include "engine/base/text.h"
 #include "engine/gguf/file.h"
 #include "engine/tokenizer/pretokenizer.h"
+#include "engine/tokenizer/tables.h"
 #include "engine/tokenizer/tokenizers.h"
 
 namespace quern::engine::tokenizer {
@@ -17,6 +19,8 @@ namespace {
 
 /// Words up to this many symbols are merged by looking at all pairs; a queue costs more until then.
 constexpr std::size_t kShortWord = 24;
+/// Far more than any vocabulary needs; a table of them fits any machine.
+constexpr std::size_t kMostMerges = 1U << 24;
 
 /// GPT-2's disguise of bytes as printable characters: printable Latin-1 stands for itself, the rest follows
 /// U+0100.
@@ -52,16 +56,19 @@ class BytePairTokenizer : public TokenizerBase {
         ignoresMerges_(rules.ignoresMerges),
         spaceMarker_(rules.spaceMarker),
         pretokenizer_(std::move(pretokenizer)) {
-    // Symbols are the tokens first, then what merges make on the way.
-    for (std::size_t i = 0; i < vocabulary_.size(); ++i)
-      symbols_.emplace(vocabulary_.text(static_cast<TokenId>(i)), static_cast<Symbol>(i));
-    nextSymbol_ = static_cast<Symbol>(vocabulary_.size());
     for (int b = 0; b < 256; ++b)
       byteSymbols_[static_cast<std::size_t>(b)] = intern(alphabet().text[static_cast<std::size_t>(b)]);
   }
 
   base::Result<void> addMerges(const std::vector<std::string_view>& merges) {
+    if (merges.size() > kMostMerges) {
+      return base::Error(base::ErrorCode::kMalformed, "The model has " + base::grouped(merges.size()) +
+                                                          " merges; Quern reads up to " +
+                                                          base::grouped(kMostMerges) + ".");
+    }
     merges_.reserve(merges.size());
+    std::string joined;
+    Symbol next = 0;  // files list merges in the order of the tokens that they make
     for (std::size_t rank = 0; rank < merges.size(); ++rank) {
       const std::size_t space = merges[rank].find(' ', 1);
       if (space == std::string_view::npos || space + 1 == merges[rank].size()) {
@@ -69,10 +76,12 @@ class BytePairTokenizer : public TokenizerBase {
                                                             base::printable(merges[rank]) +
                                                             "\") is no pair.");
       }
-      const std::string left(merges[rank].substr(0, space));
-      const std::string right(merges[rank].substr(space + 1));
-      const Symbol merged = intern(left + right);
-      merges_.emplace(pair(intern(left), intern(right)), Merge{static_cast<std::uint32_t>(rank), merged});
+      const std::string_view left = merges[rank].substr(0, space);
+      const std::string_view right = merges[rank].substr(space + 1);
+      joined.assign(left).append(right);
+      const Symbol merged = isOnlyToken(next, joined) ? next : intern(joined);
+      merges_.add(intern(left), intern(right), {static_cast<std::uint32_t>(rank), merged});
+      next = merged + 1;
     }
     return base::ok();
   }
@@ -107,10 +116,7 @@ class BytePairTokenizer : public TokenizerBase {
 
  private:
   using Symbol = std::uint32_t;
-  struct Merge {
-    std::uint32_t rank;
-    Symbol merged;
-  };
+  using Merge = MergeTable::Merge;
   /// A symbol in the word's list; `text` is where its bytes are (only used where it is no token).
   struct Link {
     Symbol symbol;
@@ -126,18 +132,27 @@ class BytePairTokenizer : public TokenizerBase {
     }
   };
 
-  static std::uint64_t pair(Symbol left, Symbol right) { return (std::uint64_t{left} << 32) | right; }
-
-  Symbol intern(const std::string& text) {
-    const auto [at, isNew] = symbols_.emplace(text, nextSymbol_);
-    if (isNew) ++nextSymbol_;
-    return at->second;
+  /// Symbols are the tokens first, then what merges make on the way.
+  Symbol symbolOf(std::string_view text) const {
+    if (const auto token = vocabulary_.find(text)) return static_cast<Symbol>(*token);
+    const std::int32_t extra = extraTable_.find(text, extraTexts_);
+    return extra < 0 ? kNoSymbol : static_cast<Symbol>(vocabulary_.size()) + static_cast<Symbol>(extra);
   }
 
-  const Merge* mergeOf(Symbol left, Symbol right) const {
-    const auto found = merges_.find(pair(left, right));
-    return found == merges_.end() ? nullptr : &found->second;
+  Symbol intern(std::string_view text) {
+    if (const Symbol known = symbolOf(text); known != kNoSymbol) return known;
+    extraTexts_.push_back(extraStorage_.emplace_back(text));
+    extraTable_.append(extraTexts_);
+    return static_cast<Symbol>(vocabulary_.size() + extraTexts_.size() - 1);
   }
+
+  /// Whether `symbol` is the token with this text: a look at one place instead of a search.
+  bool isOnlyToken(Symbol symbol, std::string_view text) const {
+    const auto token = static_cast<TokenId>(symbol);
+    return !vocabulary_.hasDuplicates() && vocabulary_.contains(token) && vocabulary_.text(token) == text;
+  }
+
+  const Merge* mergeOf(Symbol left, Symbol right) const { return merges_.find(left, right); }
 
   void encodeWord(std::string_view word, std::vector<Link>& links, std::vector<TokenId>& out) const {
     if (ignoresMerges_) {
@@ -156,8 +171,7 @@ class BytePairTokenizer : public TokenizerBase {
           spaceMarker_ ? std::max<std::size_t>(1, base::utf8CharacterBytes(word.substr(i))) : 1;
       Symbol symbol = kNoSymbol;
       if (spaceMarker_) {
-        const auto found = symbols_.find(std::string(word.substr(i, length)));
-        if (found != symbols_.end()) symbol = found->second;
+        symbol = symbolOf(word.substr(i, length));
       } else {
         symbol = byteSymbols_[static_cast<std::uint8_t>(word[i])];
       }
@@ -257,10 +271,11 @@ class BytePairTokenizer : public TokenizerBase {
   bool ignoresMerges_;
   bool spaceMarker_;
   Pretokenizer pretokenizer_;
-  std::unordered_map<std::string, Symbol> symbols_;
-  Symbol nextSymbol_ = 0;
+  std::deque<std::string> extraStorage_;  ///< texts that merges make and that are no tokens
+  std::vector<std::string_view> extraTexts_;
+  TextTable extraTable_;
   std::array<Symbol, 256> byteSymbols_{};
-  std::unordered_map<std::uint64_t, Merge> merges_;
+  MergeTable merges_;
 };
 
 }  // namespace

@@ -7,6 +7,11 @@
 // order with the same operations whatever T is, so a result does not depend on how many tokens were computed
 // together.
 //
+// A Simd may take over two parts where its instruction set has a better way; both must give the same bits:
+//   groupDots<F, T>(quants, x, column, acc)  the integer sums of one group, where Simd has a kOwnDots;
+//   panelTile<F>(tile, cols, x, tokens, rows, output, stride, accumulate)  a whole tile times all tokens,
+//   asked for from Simd::kPanelTokens tokens on.
+//
 // Included by one file per instruction set only, inside that file's own unnamed namespace rules: everything
 // here is a template over Simd, so no two instruction sets share a symbol.
 #pragma once
@@ -85,8 +90,25 @@ struct TileMatmul {
   template <int T>
   static void group(const std::byte* source, const GroupScales& scales, const TokenActivations* x,
                     std::int64_t column, Floats (&y)[T]) {
-    const std::byte* quants = source + F::scaleBytes + F::minimumBytes;
     Ints acc[T][F::halves];
+    dots<T>(source + F::scaleBytes + F::minimumBytes, x, column, acc);
+    addDots<T>(acc, scales, x, column, y);
+  }
+
+  /// The integer sums of a group: acc[t][half].
+  template <int T>
+  static void dots(const std::byte* quants, const TokenActivations* x, std::int64_t column,
+                   Ints (&acc)[T][F::halves]) {
+    if constexpr (requires { Simd::kOwnDots; }) {
+      Simd::template groupDots<F, T>(quants, x, column, acc);
+    } else {
+      plainDots<T>(quants, x, column, acc);
+    }
+  }
+
+  template <int T>
+  static void plainDots(const std::byte* quants, const TokenActivations* x, std::int64_t column,
+                        Ints (&acc)[T][F::halves]) {
     for (int t = 0; t < T; ++t) {
       for (int h = 0; h < F::halves; ++h) acc[t][h] = Simd::zeroInts();
     }
@@ -113,6 +135,12 @@ struct TileMatmul {
         dotQuads<T>(acc, low, high, quad, x, column);
       }
     }
+  }
+
+  /// y[t] += scale · sx · acc + correction · sum, half by half: the one order in which groups are added.
+  template <int T>
+  static void addDots(const Ints (&acc)[T][F::halves], const GroupScales& scales, const TokenActivations* x,
+                      std::int64_t column, Floats (&y)[T]) {
     for (int t = 0; t < T; ++t) {
       const Floats sx = Simd::set(x[t].scales[column / kActivationBlock]);
       const float* sums = x[t].sums + column / kSumBlock;
@@ -233,6 +261,12 @@ void matmul(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t row
         break;
     }
     withForm(weights.type, [&]<class F>() {
+      if constexpr (requires { Simd::kPanelTokens; }) {
+        if (tokens >= Simd::kPanelTokens) {
+          Simd::template panelTile<F>(tile, cols, x, tokens, rows, output + row, outputStride, accumulate);
+          return;
+        }
+      }
       tileOverTokens<Simd>(tokens, rows, output + row, outputStride, accumulate,
                            [&]<int T>(std::int64_t first, typename Simd::Floats(&y)[T]) {
                              TokenActivations at[T];

@@ -22,6 +22,10 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   std::int32_t threads() const { return threads_; }
+  /// The NUMA node of a worker's core; workers of one node stand together. 0 where nobody is pinned.
+  std::int32_t node(std::int32_t worker) const {
+    return nodes_.empty() ? 0 : nodes_[static_cast<std::size_t>(worker)];
+  }
   /// Calls work(0) here and work(1…) on the workers; returns when all have returned.
   void run(const Work& work);
   /// While active, idle workers spin, so that a step begins within a microsecond; otherwise they sleep.
@@ -37,6 +41,7 @@ class ThreadPool {
   std::atomic<bool> active_{false};
   std::atomic<bool> stopping_{false};
   std::vector<std::thread> workers_;
+  std::vector<std::int32_t> nodes_;  ///< of each worker; empty: all the same
 };
 
 /// One logical processor for each physical core that this process may use.

@@ -27,7 +27,10 @@ namespace quern::kernels::cpu {
 namespace {
 
 constexpr int kTiles = 2;
-constexpr int kTokensAtOnce = 12;
+/// Tokens whose partial sums are kept on the stack: 66 KiB.
+constexpr std::int64_t kMostTokens = 44 * kPanelTokens;
+/// How far ahead the activations are asked for.
+constexpr int kPrefetchQuads = 16;
 constexpr int kGroups = kPanelBlock / 32;
 constexpr int kQuads = kPanelBlock / 4;
 constexpr std::int64_t kZeroPoint = 128;
@@ -173,42 +176,54 @@ void expand(const std::byte* source, int groups, int tile, Panel& panel) {
   }
 }
 
-/// What one call of multiply() reads of the activations: a block of columns of T tokens.
+/// What multiply() reads of the activations: a block of columns of T tokens of a group.
 struct PanelTokens {
   const std::int8_t* quantized;
-  std::int64_t stride;  ///< bytes from one token to the next
   const float* scales;
   const std::int32_t* sums;
-  std::int64_t blockStride;  ///< elements of scales and sums from one token to the next
 };
 
-/// acc += Σ of four products a lane. Written out, since g++ 12 copies and spills every sum that goes through the
-/// intrinsic (its operand has another mode than __m512i).
+/// Where a block's products go: target = product (+ partial) (+ target).
+struct PanelTarget {
+  float* at;
+  std::int64_t stride;   ///< floats from one token to the next
+  const float* partial;  ///< sums of the blocks before, [tokens, kTiles · 16]; null in the first
+  bool accumulate;
+};
+
+/// acc += Σ of four products a lane. Written out, since g++ 12 copies and spills every sum that goes through
+/// the intrinsic (its operand has another mode than __m512i).
 [[gnu::always_inline]] inline void multiplyAdd(__m512i& acc, __m512i unsignedBytes, __m512i signedBytes) {
   asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(unsignedBytes), "v"(signedBytes));
 }
 
-/// output[t, 16·tile + r] (= or +=) one block's products. `rows`: rows of the last tile that exist.
+/// One block of columns of T tokens times the panel. `rows`: rows of the last tile that exist.
 template <int Tiles, int T>
-void multiply(const Panel& panel, int quads, const PanelTokens& x, std::int64_t rows, float* output,
-              std::int64_t stride, bool accumulate) {
+void multiply(const Panel& panel, int quads, const PanelTokens& x, std::int64_t rows,
+              const PanelTarget& target) {
   __m512i acc[T * Tiles];
   unrolled<T>([&]<int t>() __attribute__((always_inline)) {
-    const __m512i start =
-        _mm512_set1_epi32(static_cast<std::int32_t>(-kZeroPoint) * x.sums[t * x.blockStride]);
+    const __m512i start = _mm512_set1_epi32(static_cast<std::int32_t>(-kZeroPoint) * x.sums[t]);
     unrolled<Tiles>([&]<int i>() __attribute__((always_inline)) { acc[t * Tiles + i] = start; });
   });
-  for (int quad = 0; quad < quads; ++quad) {
+  // The output is larger than the second cache: its lines are on their way while the sums are made.
+  unrolled<T>([&]<int t>() __attribute__((always_inline)) {
+    unrolled<Tiles>([&]<int i>() __attribute__((always_inline)) {
+      __builtin_prefetch(target.at + t * target.stride + 16 * i, 1);
+    });
+  });
+  const std::int8_t* quantized = x.quantized;
+  for (int quad = 0; quad < quads; ++quad, quantized += 4 * kPanelTokens) {
     __m512i w[Tiles];
     unrolled<Tiles>([&]<int i>()
                         __attribute__((always_inline)) { w[i] = _mm512_load_si512(panel.weights[quad][i]); });
+    _mm_prefetch(reinterpret_cast<const char*>(quantized + kPrefetchQuads * 4 * kPanelTokens), _MM_HINT_T0);
     unrolled<T>([&]<int t>() __attribute__((always_inline)) {
       std::int32_t four;
-      std::memcpy(&four, x.quantized + t * x.stride + 4 * quad, 4);
+      std::memcpy(&four, quantized + 4 * t, 4);
       const __m512i a = _mm512_set1_epi32(four);
-      unrolled<Tiles>([&]<int i>() __attribute__((always_inline)) {
-        multiplyAdd(acc[t * Tiles + i], w[i], a);
-      });
+      unrolled<Tiles>([&]<int i>()
+                          __attribute__((always_inline)) { multiplyAdd(acc[t * Tiles + i], w[i], a); });
     });
   }
   unrolled<Tiles>([&]<int i>() __attribute__((always_inline)) {
@@ -216,56 +231,64 @@ void multiply(const Panel& panel, int quads, const PanelTokens& x, std::int64_t 
     const __mmask16 mask =
         i + 1 < Tiles || rows >= 16 ? static_cast<__mmask16>(0xFFFF) : SimdAvx512::first(rows);
     unrolled<T>([&]<int t>() __attribute__((always_inline)) {
-      float* at = output + t * stride + 16 * i;
-      const __m512 s = _mm512_mul_ps(scale, _mm512_set1_ps(x.scales[t * x.blockStride]));
-      const __m512 before = accumulate ? _mm512_maskz_loadu_ps(mask, at) : _mm512_setzero_ps();
-      _mm512_mask_storeu_ps(at, mask, _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[t * Tiles + i]), s, before));
+      const __m512 s = _mm512_mul_ps(scale, _mm512_set1_ps(x.scales[t]));
+      __m512 y = _mm512_cvtepi32_ps(acc[t * Tiles + i]);
+      if (target.partial != nullptr) {
+        y = _mm512_fmadd_ps(y, s, _mm512_loadu_ps(target.partial + 16 * (t * kTiles + i)));
+      } else {
+        y = _mm512_mul_ps(y, s);
+      }
+      float* at = target.at + t * target.stride + 16 * i;
+      if (target.accumulate) y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(mask, at));
+      _mm512_mask_storeu_ps(at, mask, y);
     });
   });
 }
 
-template <int Tiles>
-void multiplyAll(const Panel& panel, int quads, PanelTokens x, std::int64_t tokens, std::int64_t rows,
-                 float* output, std::int64_t stride, bool accumulate) {
-  const auto run = [&]<int T>() {
-    for (; tokens >= T; tokens -= T) {
-      multiply<Tiles, T>(panel, quads, x, rows, output, stride, accumulate);
-      x.quantized += T * x.stride;
-      x.scales += T * x.blockStride;
-      x.sums += T * x.blockStride;
-      output += T * stride;
-    }
-  };
-  run.template operator()<kTokensAtOnce>();
-  run.template operator()<4>();
-  run.template operator()<1>();
-}
-
-template <class F>
-void panelMatmul(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t rowEnd,
-                 const PanelActivations& x, std::int64_t tokens, float* output, std::int64_t stride,
-                 bool accumulate) {
+/// Two tiles of rows (or one, the last) times tokens [first, first + tokens) of all blocks of columns.
+template <class F, int Tiles>
+void multiplyTiles(const PackedMatrix& weights, std::int64_t row, std::int64_t rows,
+                   const PanelActivations& x, std::int64_t first, std::int64_t tokens, float* output,
+                   std::int64_t stride, bool accumulate) {
   const std::int64_t cols = weights.cols;
-  const std::size_t tileBytes = packedMatrixBytes(weights.type, kRowTile, cols);
   const std::int64_t blocks = panelBlocks(cols);
+  const std::size_t tileBytes = packedMatrixBytes(weights.type, kRowTile, cols);
   Panel panel;
-  for (std::int64_t row = rowBegin; row < rowEnd; row += kTiles * kRowTile) {
-    const int tiles = rowEnd - row > kRowTile ? 2 : 1;
-    const std::int64_t rowsOfLast = std::min<std::int64_t>(kRowTile, rowEnd - row - (tiles - 1) * kRowTile);
-    for (std::int64_t block = 0; block < blocks; ++block) {
-      const std::int64_t column = block * kPanelBlock;
-      const int groups = static_cast<int>(std::min<std::int64_t>(kPanelBlock, cols - column) / 32);
-      for (int tile = 0; tile < tiles; ++tile) {
-        const std::byte* source = weights.data + static_cast<std::size_t>(row / kRowTile + tile) * tileBytes +
-                                  column / F::blockColumns * F::blockBytes;
-        expand<F>(source, groups, tile, panel);
-      }
-      const PanelTokens at{x.quantized + column, cols, x.scales + block, x.sums + block, blocks};
-      const bool adds = accumulate || block > 0;
-      if (tiles == 2) {
-        multiplyAll<2>(panel, 8 * groups, at, tokens, rowsOfLast, output + row, stride, adds);
+  // The sums of earlier blocks lie close together: rows of the output are far apart, often by a power of two,
+  // and would push each other out of the cache.
+  alignas(64) float partial[kMostTokens * kTiles * 16];
+  for (std::int64_t block = 0; block < blocks; ++block) {
+    const std::int64_t column = block * kPanelBlock;
+    const int groups = static_cast<int>(std::min<std::int64_t>(kPanelBlock, cols - column) / 32);
+    for (int tile = 0; tile < Tiles; ++tile) {
+      expand<F>(weights.data + static_cast<std::size_t>(row / kRowTile + tile) * tileBytes +
+                    column / F::blockColumns * F::blockBytes,
+                groups, tile, panel);
+    }
+    const bool isLast = block + 1 == blocks;
+    const auto run = [&]<int T>(std::int64_t t) {
+      const std::int64_t group = t / kPanelTokens;
+      const std::int64_t within = t % kPanelTokens;
+      const std::int64_t scale = (group * blocks + block) * kPanelTokens + within;
+      const PanelTokens at{x.quantized + (group * cols + column) * kPanelTokens + 4 * within,
+                           x.scales + scale, x.sums + scale};
+      float* before = partial + (t - first) * kTiles * 16;
+      const PanelTarget target = {isLast ? output + (t - first) * stride + row : before,
+                                  isLast ? stride : kTiles * 16, block > 0 ? before : nullptr,
+                                  isLast && accumulate};
+      multiply<Tiles, T>(panel, 8 * groups, at, isLast ? rows - 16 * (Tiles - 1) : 16, target);
+    };
+    for (std::int64_t t = first; t < first + tokens;) {
+      const std::int64_t left = std::min(first + tokens - t, kPanelTokens - t % kPanelTokens);
+      if (left == kPanelTokens) {
+        run.template operator()<kPanelTokens>(t);
+        t += kPanelTokens;
+      } else if (left >= 4) {
+        run.template operator()<4>(t);
+        t += 4;
       } else {
-        multiplyAll<1>(panel, 8 * groups, at, tokens, rowsOfLast, output + row, stride, adds);
+        run.template operator()<1>(t);
+        t += 1;
       }
     }
   }
@@ -273,9 +296,14 @@ void panelMatmul(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_
 
 }  // namespace
 
-void quantizePanelRowAvx512(const float* x, std::int64_t cols, std::int8_t* quantized, float* scales,
-                            std::int32_t* sums) {
-  for (std::int64_t begin = 0; begin < cols; begin += kPanelBlock) {
+void quantizePanelRowAvx512(const float* x, std::int64_t cols, const PanelActivations& target,
+                            std::int64_t token) {
+  const std::int64_t group = token / kPanelTokens;
+  const std::int64_t within = token % kPanelTokens;
+  const std::int64_t blocks = panelBlocks(cols);
+  std::int8_t* quads = target.quantized + group * cols * kPanelTokens + 4 * within;
+  for (std::int64_t block = 0; block < blocks; ++block) {
+    const std::int64_t begin = block * kPanelBlock;
     const std::int64_t end = std::min<std::int64_t>(cols, begin + kPanelBlock);
     __m512 largest = _mm512_setzero_ps();
     for (std::int64_t c = begin; c < end; c += 16) {
@@ -287,19 +315,33 @@ void quantizePanelRowAvx512(const float* x, std::int64_t cols, std::int8_t* quan
     __m512i sum = _mm512_setzero_si512();
     for (std::int64_t c = begin; c < end; c += 16) {
       const __m512i whole = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + c), inverse));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(quantized + c), _mm512_cvtepi32_epi8(whole));
+      const __m128i bytes = _mm512_cvtepi32_epi8(whole);
       sum = _mm512_add_epi32(sum, whole);
+      std::int8_t* to = quads + c * kPanelTokens;
+      unrolled<4>([&]<int i>() __attribute__((always_inline)) {
+        const int four = _mm_extract_epi32(bytes, i);
+        std::memcpy(to + i * 4 * kPanelTokens, &four, 4);
+      });
     }
-    *scales++ = bound / 127.0F;
-    *sums++ = _mm512_reduce_add_epi32(sum);
+    const std::int64_t at = (group * blocks + block) * kPanelTokens + within;
+    target.scales[at] = bound / 127.0F;
+    target.sums[at] = _mm512_reduce_add_epi32(sum);
   }
 }
 
 void panelMatmulAvx512(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t rowEnd,
-                       const PanelActivations& x, std::int64_t tokens, float* output,
+                       const PanelActivations& x, std::int64_t firstToken, std::int64_t tokens, float* output,
                        std::int64_t outputStride, bool accumulate) {
   withForm(weights.type, [&]<class F>() {
-    panelMatmul<F>(weights, rowBegin, rowEnd, x, tokens, output, outputStride, accumulate);
+    for (std::int64_t t = 0; t < tokens; t += kMostTokens) {
+      const std::int64_t some = std::min(kMostTokens, tokens - t);
+      for (std::int64_t row = rowBegin; row < rowEnd; row += kTiles * kRowTile) {
+        const std::int64_t rows = std::min(kTiles * kRowTile, rowEnd - row);
+        const auto multiplyRows = rows > kRowTile ? multiplyTiles<F, 2> : multiplyTiles<F, 1>;
+        multiplyRows(weights, row, rows, x, firstToken + t, some, output + t * outputStride, outputStride,
+                     accumulate);
+      }
+    }
   });
 }
 
