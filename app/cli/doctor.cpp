@@ -113,7 +113,8 @@ std::string bitsText(const TypeService& service) {
 }
 std::string usesText(const TypeService& service) {
   if (!service.runs) return "not served: a model with such matrices is refused";
-  return std::string(service.int8 ? "int8" : "float32") + " activations, " + service.instruction;
+  return std::string(service.int8 ? "int8" : "float32") + " activations, " + service.instruction +
+         (service.panels ? "; prompts in int8 panels" : "");
 }
 
 void printTypes(const std::vector<TypeService>& types) {
@@ -184,6 +185,7 @@ Json serviceJson(const TypeService& service) {
           {"runs", service.runs},
           {"kernels", service.table},
           {"activations", service.int8 ? "int8" : "float32"},
+          {"prompt_panels", service.panels},
           {"instruction", service.instruction},
           {"file_bits", service.fileBits},
           {"packed_bits", service.packedBits}};

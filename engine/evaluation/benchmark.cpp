@@ -140,16 +140,29 @@ std::vector<Case> casesOf(const BenchmarkOptions& options) {
   return cases;
 }
 
-void conclude(Case& one, const DirectModel& model, const MacCount& macs, const Benchmark& benchmark) {
+/// Measures the limits that all cases need, in front of them and once more behind: what disturbed the first
+/// time seldom disturbs the second, and the better one counts.
+void measureLimits(std::vector<Case>& cases, const BenchmarkOptions& options, Benchmark& benchmark) {
+  std::vector<std::uint64_t> workingSets = {0};  // the memory itself
+  for (const Case& one : cases) {
+    workingSets.push_back(static_cast<std::uint64_t>(one.result.work.stepBytes));
+  }
+  runtime::remeasureReadBandwidth(benchmark.threads, workingSets);
+  runtime::remeasureInt8Peak(benchmark.threads, options.compile.kernels);
+  benchmark.limits = {runtime::measuredReadBandwidth(benchmark.threads),
+                      runtime::measuredInt8Peak(benchmark.threads, options.compile.kernels)};
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    cases[i].result.readLimitBytesPerSecond =
+        runtime::measuredReadBandwidth(benchmark.threads, workingSets[i + 1]);
+  }
+}
+
+void conclude(Case& one, const Limits& limits) {
   BenchmarkResult& result = one.result;
-  result.work = workOf(result, model, macs);
   std::vector<double> rates;
   for (const double seconds : one.seconds) rates.push_back(result.work.tokens / seconds);
   result.tokensPerSecond = spreadOf(std::move(rates));
-  result.readLimitBytesPerSecond =
-      runtime::measuredReadBandwidth(benchmark.threads, static_cast<std::uint64_t>(result.work.stepBytes));
-  const LeastTime least =
-      leastTime(result.work, {result.readLimitBytesPerSecond, benchmark.limits.int8MacsPerSecond});
+  const LeastTime least = leastTime(result.work, {result.readLimitBytesPerSecond, limits.int8MacsPerSecond});
   result.bound = least.bound;
   result.limitShare = least.seconds / result.secondsOfMedian();
 }
@@ -199,7 +212,10 @@ base::Result<Benchmark> runBenchmark(const std::filesystem::path& path, const Be
   benchmark.threads = model->executable().threads();
   benchmark.memory = model->executable().memory();
 
-  BenchmarkStep step{"", 0, static_cast<std::int32_t>(cases.size()) * (options.repeats + 1) + 2};
+  const MacCount macs = countMacs(model->file());
+  for (Case& one : cases) one.result.work = workOf(one.result, *model, macs);
+
+  BenchmarkStep step{"", 0, static_cast<std::int32_t>(cases.size()) * (options.repeats + 1) + 3};
   const auto next = [&](std::string what) -> base::Result<void> {
     step.what = std::move(what);
     if (progress && !progress(step)) {
@@ -210,8 +226,7 @@ base::Result<Benchmark> runBenchmark(const std::filesystem::path& path, const Be
   };
   model->executable().setActive(false);  // its workers would take from what is measured next
   QUERN_TRY(next("the machine's limits"));
-  benchmark.limits = {runtime::measuredReadBandwidth(benchmark.threads),
-                      runtime::measuredInt8Peak(benchmark.threads, options.compile.kernels)};
+  measureLimits(cases, options, benchmark);
   model->executable().setActive(true);
   QUERN_TRY(next("a cache of " + base::grouped(static_cast<std::uint64_t>(largest(options.depths)))));
   QUERN_TRY(bench.fill(sequences, largest(options.depths)));
@@ -226,10 +241,10 @@ base::Result<Benchmark> runBenchmark(const std::filesystem::path& path, const Be
     }
   }
   model->executable().setActive(false);
-
-  const MacCount macs = countMacs(model->file());
+  QUERN_TRY(next("the machine's limits again"));
+  measureLimits(cases, options, benchmark);
   for (Case& one : cases) {
-    conclude(one, *model, macs, benchmark);
+    conclude(one, benchmark.limits);
     benchmark.results.push_back(std::move(one.result));
   }
   return benchmark;

@@ -61,9 +61,8 @@ double measure(const kernels::cpu::Kernels* table, std::int32_t threads) {
   return best;
 }
 
-}  // namespace
-
-double measuredInt8Peak(std::int32_t threads, const std::string& kernels) {
+/// The remembered peak; with `again` measured anew, and the better one kept.
+double peak(std::int32_t threads, const std::string& kernels, bool again) {
   const kernels::cpu::Kernels* table =
       kernels::cpu::selectKernels(kernels.empty() ? nullptr : kernels.c_str());
   if (table == nullptr) return 0;
@@ -71,9 +70,16 @@ double measuredInt8Peak(std::int32_t threads, const std::string& kernels) {
   static std::map<std::pair<const kernels::cpu::Kernels*, std::int32_t>, double> known;
   if (threads <= 0) threads = describeMachine().physicalCores;
   const std::lock_guard lock(mutex);
-  const auto found = known.find({table, threads});
-  if (found != known.end()) return found->second;
-  return known[{table, threads}] = measure(table, threads);
+  const auto [found, isNew] = known.try_emplace({table, threads}, 0);
+  if (isNew || again) found->second = std::max(found->second, measure(table, threads));
+  return found->second;
 }
+
+}  // namespace
+
+double measuredInt8Peak(std::int32_t threads, const std::string& kernels) {
+  return peak(threads, kernels, false);
+}
+void remeasureInt8Peak(std::int32_t threads, const std::string& kernels) { peak(threads, kernels, true); }
 
 }  // namespace quern::engine::runtime

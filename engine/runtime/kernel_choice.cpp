@@ -124,6 +124,7 @@ TypeService serviceOf(kernels::DType type) {
   service.packedBits = 8.0 * static_cast<double>(table.packedBytes(type, kernels::cpu::kRowTile, kColumns)) /
                        static_cast<double>(kernels::cpu::kRowTile * kColumns);
   service.int8 = table.readsQuantized(type);
+  service.panels = service.int8 && table.panelMatmul != nullptr;
   for (const Requirement& requirement : requirements()) {
     if (service.table == requirement.name) {
       service.instruction = service.int8 ? requirement.int8Instruction : requirement.floatInstruction;

@@ -29,6 +29,7 @@ struct TypeService {
   double fileBits = 0;      ///< a weight, in the file
   double packedBits = 0;    ///< a weight, as packed in memory: what decoding reads
   bool int8 = false;        ///< activations are int8; otherwise float32
+  bool panels = false;      ///< prompts go through int8 panels (kernels/cpu/kernels.h)
   std::string table;        ///< the kernels' name
   std::string instruction;  ///< what its inner loop is made of
 };

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -50,5 +51,11 @@ std::uint64_t peakResidentBytes();
 /// `kernels` (empty: the best) reach on registers alone: the ceiling of prompt processing; 0 where this
 /// machine cannot run them. Measured once (≈ 0.3 s) and remembered.
 double measuredInt8Peak(std::int32_t threads, const std::string& kernels = {});
+
+/// Measure again what measuredReadBandwidth() (backend.h) and measuredInt8Peak() remember, so that they
+/// answer the better of the two: a limit that was disturbed when it was measured would make every share of it
+/// too large. Working sets that share a measurement are measured once.
+void remeasureReadBandwidth(std::int32_t threads, std::span<const std::uint64_t> workingSets);
+void remeasureInt8Peak(std::int32_t threads, const std::string& kernels = {});
 
 }  // namespace quern::engine::runtime

@@ -290,7 +290,7 @@ def parse_arguments():
     parser.add_argument("--threads", type=int, default=0, help="of each side (one per physical core)")
     parser.add_argument("--avx2", action="store_true", help="both sides with AVX2 only; the goal is 1.2 everywhere")
     parser.add_argument("--quern", help="the program (build/release/bin/quern, else build/headless/bin/quern)")
-    parser.add_argument("--prefix", default="", help="a command before every measured one, as 'taskset -c 0,1'")
+    parser.add_argument("--prefix", default="", help="a command before every measured one, as 'taskset -c 0,1'; its own time counts in first-token rows")
     parser.add_argument("--json", action="store_true", help="all samples as JSON")
     options = parser.parse_args()
     builds = [pathlib.Path(options.root) / "build" / preset / "bin/quern" for preset in ("release", "headless")]

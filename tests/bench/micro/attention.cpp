@@ -10,7 +10,6 @@ namespace {
 using kernels::cpu::Kernels;
 using kernels::cpu::KvType;
 
-constexpr std::int64_t kBlockTokens = 32;
 constexpr std::int64_t kGroup = 4;  // query heads that share a key/value head, as in Llama's 1B and 8B
 
 /// One key/value head's cache up to `positions` and the task of `queryTokens` queries at its end.
@@ -23,15 +22,24 @@ class Task {
         query_(randomFloats(static_cast<std::size_t>(queryTokens * kGroup * headDim))),
         output_(query_.size()),
         scratch_(table.attentionScratchFloats(queryTokens, kGroup, headDim)) {
-    const std::vector<float> row = randomFloats(static_cast<std::size_t>(headDim));
-    for (std::int64_t i = 0; i < 2 * positions; ++i) {
-      table.storeKv(type, row.data(), cache_.as<std::byte>() + static_cast<std::size_t>(i) * rowBytes_,
-                    headDim);
+    for (std::int64_t first = 0; first < positions; first += kernels::cpu::kKvBlock) {
+      std::byte* block = cache_.as<std::byte>() + static_cast<std::size_t>(first) * rowBytes_;
+      keys_.push_back(block);
+      values_.push_back(block + static_cast<std::size_t>(positions) * rowBytes_);
     }
-    for (std::int64_t b = 0; b < positions / kBlockTokens; ++b) {
-      const auto at = static_cast<std::size_t>(b * kBlockTokens) * rowBytes_;
-      keys_.push_back(cache_.as<std::byte>() + at);
-      values_.push_back(cache_.as<std::byte>() + static_cast<std::size_t>(positions) * rowBytes_ + at);
+    std::vector<float> key = randomFloats(static_cast<std::size_t>(headDim));
+    const std::vector<float> value = key;
+    for (std::int64_t i = 0; i < positions; ++i) {
+      const auto block = static_cast<std::size_t>(i / kernels::cpu::kKvBlock);
+      kernels::cpu::KvWrite write;
+      write.key = key.data();
+      write.value = value.data();
+      write.type = type;
+      write.keyBlock = keys_[block];
+      write.valueBlock = values_[block];
+      write.slot = i % kernels::cpu::kKvBlock;
+      write.headDim = headDim;
+      table.storeKv(write);
     }
     task_.query = query_.data();
     task_.queryTokenStride = kGroup * headDim;
@@ -45,7 +53,6 @@ class Task {
     task_.firstPosition = positions - queryTokens;
     task_.keyBlocks = keys_.data();
     task_.valueBlocks = values_.data();
-    task_.blockTokens = kBlockTokens;
     task_.type = type;
     task_.scale = 0.125F;
     task_.scratch = scratch_.data();
@@ -66,19 +73,16 @@ class Task {
   std::vector<float> query_;
   std::vector<float> output_;
   std::vector<float> scratch_;
-  std::vector<const std::byte*> keys_;
-  std::vector<const std::byte*> values_;
+  std::vector<std::byte*> keys_;
+  std::vector<std::byte*> values_;
   kernels::cpu::AttentionTask task_;
 };
 
 void timeAttention(benchmark::State& state, const Kernels* table, KvType type) {
   const Task task(*table, type, state.range(0), state.range(1), state.range(2));
-  for (auto iteration : state) {
-    table->attend(task.task());
-    benchmark::ClobberMemory();
-  }
-  countMacs(state, *table, task.macs());
-  countBytes(state, task.bytes(), static_cast<std::size_t>(task.bytes()));
+  const Timed timed(state, [&] { table->attend(task.task()); });
+  timed.countMacs(*table, task.macs());
+  timed.countBytes(task.bytes());
 }
 
 }  // namespace

@@ -32,18 +32,20 @@ std::vector<float> randomFloats(std::size_t count) {
   return floats;
 }
 
-void countMacs(benchmark::State& state, const kernels::cpu::Kernels& table, double macsEach) {
-  const double peak = engine::runtime::measuredInt8Peak(1, table.name);
-  const double all = macsEach * static_cast<double>(state.iterations());
-  state.counters["GMAC/s"] = benchmark::Counter(all / 1e9, benchmark::Counter::kIsRate);
-  state.counters["of_peak"] = benchmark::Counter(all / peak, benchmark::Counter::kIsRate);
+void Timed::countMacs(const kernels::cpu::Kernels& table, double each) const {
+  state_.counters["GMAC/s"] = each * perSecond_ / 1e9;
+  state_.counters["%peak"] = 100 * each * perSecond_ / engine::runtime::measuredInt8Peak(1, table.name);
 }
 
-void countBytes(benchmark::State& state, double bytesEach, std::size_t workingSet) {
-  const double all = bytesEach * static_cast<double>(state.iterations());
-  state.counters["GB/s"] = benchmark::Counter(all / 1e9, benchmark::Counter::kIsRate);
-  state.counters["of_read"] = benchmark::Counter(all / engine::runtime::measuredReadBandwidth(1, workingSet),
-                                                 benchmark::Counter::kIsRate);
+void Timed::countBytes(double each) const {
+  state_.counters["GB/s"] = each * perSecond_ / 1e9;
+  state_.counters["%read"] =
+      100 * each * perSecond_ / engine::runtime::measuredReadBandwidth(1, static_cast<std::uint64_t>(each));
+}
+
+void Timed::countElements(double elements, double bytesEach) const {
+  state_.counters["GB/s"] = elements * bytesEach * perSecond_ / 1e9;
+  state_.counters["ns/elem"] = 1e9 / (elements * perSecond_);
 }
 
 }  // namespace quern::bench

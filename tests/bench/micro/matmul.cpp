@@ -84,26 +84,17 @@ class Product {
 
 void timeMatmul(benchmark::State& state, const Kernels* table, DType type, bool panel) {
   Product product(*table, type, state.range(0));
-  for (auto iteration : state) {
-    if (panel) {
-      product.panelMatmul();
-    } else {
-      product.matmul();
-    }
-    benchmark::ClobberMemory();
-  }
-  countMacs(state, *table, product.macs());
-  countBytes(state, static_cast<double>(product.sizeBytes()), product.sizeBytes());
+  const Timed timed(state, [&] { panel ? product.panelMatmul() : product.matmul(); });
+  timed.countMacs(*table, product.macs());
+  timed.countBytes(static_cast<double>(product.sizeBytes()));
 }
 
 void timePacking(benchmark::State& state, const Kernels* table, DType type) {
   const std::vector<std::byte> source = randomMatrix(type);
   auto target = aligned(table->packedBytes(type, kRows, kCols));
-  for (auto iteration : state) {
-    table->packRows(type, source.data(), kRows, kCols, 0, kRows, target.as<std::byte>());
-    benchmark::ClobberMemory();
-  }
-  countBytes(state, static_cast<double>(source.size()), source.size());
+  const Timed timed(
+      state, [&] { table->packRows(type, source.data(), kRows, kCols, 0, kRows, target.as<std::byte>()); });
+  timed.countBytes(static_cast<double>(source.size()));
 }
 
 }  // namespace

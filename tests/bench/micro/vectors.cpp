@@ -35,14 +35,8 @@ using Call = void (*)(const Kernels&, Rows&, std::int64_t n);
 void timeRow(benchmark::State& state, const Kernels* table, Call call, double bytesPerElement) {
   const std::int64_t n = state.range(0);
   Rows rows(n);
-  for (auto iteration : state) {
-    call(*table, rows, n);
-    benchmark::ClobberMemory();
-  }
-  const auto elements = static_cast<double>(n) * static_cast<double>(state.iterations());
-  state.counters["GB/s"] = benchmark::Counter(elements * bytesPerElement / 1e9, benchmark::Counter::kIsRate);
-  state.counters["ns/element"] =
-      benchmark::Counter(elements / 1e9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  const Timed timed(state, [&] { call(*table, rows, n); });
+  timed.countElements(static_cast<double>(n), bytesPerElement);
 }
 
 }  // namespace
