@@ -7,12 +7,17 @@
 #include <QAction>
 #include <QApplication>
 #include <QDialog>
+#include <QDragEnterEvent>
+#include <QDropEvent>
 #include <QFileDialog>
 #include <QLineEdit>
 #include <QListView>
 #include <QMenu>
+#include <QMimeData>
+#include <QScrollArea>
 #include <QTest>
 #include <QTimer>
+#include <QUrl>
 #include <QWindow>
 #include <deque>
 #include <functional>
@@ -24,8 +29,11 @@ inline void PrintTo(const QString& text, std::ostream* out) { *out << '"' << tex
 
 namespace quern::test {
 
-/// Moves the mouse to `at` in `widget` and presses there.
+/// Moves the mouse to `at` in `widget`, which is scrolled to, and presses there.
 inline void click(QWidget& widget, const QPoint& at, Qt::MouseButton button = Qt::LeftButton) {
+  for (QWidget* above = widget.parentWidget(); above != nullptr; above = above->parentWidget()) {
+    if (auto* area = qobject_cast<QScrollArea*>(above)) area->ensureWidgetVisible(&widget);
+  }
   QWidget* top = widget.window();
   const QPoint there = widget.mapTo(top, at);
   QTest::mouseMove(top->windowHandle(), there);
@@ -53,6 +61,17 @@ inline void choose(QMenu& menu, const QString& text) {
   }
   ADD_FAILURE() << "the menu has no entry “" << qPrintable(text) << "”";
   menu.close();
+}
+
+/// Drops a file onto the window as a file manager does.
+inline void drop(QWidget& window, const QString& file) {
+  QMimeData data;
+  data.setUrls({QUrl::fromLocalFile(file)});
+  QDragEnterEvent enter({400, 400}, Qt::CopyAction, &data, Qt::LeftButton, Qt::NoModifier);
+  QCoreApplication::sendEvent(&window, &enter);
+  ASSERT_TRUE(enter.isAccepted());
+  QDropEvent event({400, 400}, Qt::CopyAction, &data, Qt::LeftButton, Qt::NoModifier);
+  QCoreApplication::sendEvent(&window, &event);
 }
 
 /// Types over what stands in a field and presses Enter.
