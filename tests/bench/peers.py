@@ -148,8 +148,8 @@ class LlamaCpp:
         first = group_rows[0]
         if first.is_process:
             # Its warm-up run would only cost it time here.
-            arguments = ["-m", path, "-p", "The", "-n", "1", "--temp", "0", "-c", str(CONTEXT), "-no-cnv", "--no-warmup"]
-            _, seconds, peak = self.call("llama-completion", arguments)
+            arguments = ["-m", path, "-p", "The", "-n", "1", "--temp", "0", "-c", str(CONTEXT), "-no-cnv"]
+            _, seconds, peak = self.call("llama-completion", arguments + ["--no-warmup"])
             return {row: seconds if row.what == "first-token" else peak / MIB for row in group_rows}
         # Flash attention is "auto" unless the cache is quantized, which needs it.
         kv = [] if first.kv == "f16" else ["-ctk", first.kv, "-ctv", first.kv, "-fa", "on"]
@@ -278,6 +278,18 @@ def print_table(results):
             print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
 
 
+def print_document(document):
+    machine = document["machine"]
+    limits = machine["limits"]
+    print(f"{machine['cpu']}, {machine['threads']} threads each, kernels {machine['kernels']}, "
+          f"{machine['rounds']} round(s) in turns; medians (least–most)")
+    if limits:
+        print(f"limits: {limits['read_gb_s']:.1f} GB/s read from memory, "
+              f"{limits['int8_gmac_s']:.0f} G int8 multiply-adds/s")
+    print()
+    print_table(document["results"])
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(prog="peers.sh", description="Quern beside llama.cpp, in turns.")
     for hidden in ("--root", "--peer", "--test-models"):
@@ -290,8 +302,11 @@ def parse_arguments():
     parser.add_argument("--threads", type=int, default=0, help="of each side (one per physical core)")
     parser.add_argument("--avx2", action="store_true", help="both sides with AVX2 only; the goal is 1.2 everywhere")
     parser.add_argument("--quern", help="the program (build/release/bin/quern, else build/headless/bin/quern)")
-    parser.add_argument("--prefix", default="", help="a command before every measured one, as 'taskset -c 0,1'; its own time counts in first-token rows")
+    parser.add_argument("--prefix", default="", 
+                        help="a command before every measured one, as 'taskset -c 0,1'; its own time counts as well")
     parser.add_argument("--json", action="store_true", help="all samples as JSON")
+    parser.add_argument("--show", nargs="+", metavar="FILE",
+                        help="the tables of earlier --json runs; nothing is measured")
     options = parser.parse_args()
     builds = [pathlib.Path(options.root) / "build" / preset / "bin/quern" for preset in ("release", "headless")]
     options.quern = options.quern or next((str(path) for path in builds if path.exists()), None)
@@ -304,6 +319,11 @@ def parse_arguments():
 
 def main():
     options = parse_arguments()
+    if options.show:
+        for file in options.show:
+            print_document(json.loads(pathlib.Path(file).read_text()))
+            print()
+        return
     patterns = options.only.split(",")
     wanted = [row for row in rows() if any(fnmatch.fnmatch(row.name, pattern) for pattern in patterns)]
     if options.list:
@@ -320,18 +340,16 @@ def main():
     decode = {r.model: statistics.median(s["Quern"]) for r, s in samples.items() if r.name == f"{r.model}-decode"}
     results = [conclude(row, s["Quern"], s["llama.cpp"], quern, options, paths, decode.get(row.model))
                for row, s in samples.items()]
-    limits = {key: statistics.median(limit[key] for limit in quern.limits) for key in quern.limits[0]} if quern.limits else {}
+    limits = {}
+    for key in quern.limits[0] if quern.limits else ():
+        limits[key] = statistics.median(limit[key] for limit in quern.limits)
     machine = {"cpu": doctor["cpu"]["name"], "kernels": "avx2" if options.avx2 else doctor["kernels"]["name"],
                "threads": options.threads, "rounds": options.rounds, "limits": limits}
+    document = {"machine": machine, "results": results}
     if options.json:
-        print(json.dumps({"machine": machine, "results": results}, indent=2))
-        return
-    print(f"{machine['cpu']}, {options.threads} threads each, kernels {machine['kernels']}, "
-          f"{options.rounds} rounds in turns; medians (least–most)")
-    if limits:
-        print(f"limits: {limits['read_gb_s']:.1f} GB/s read from memory, {limits['int8_gmac_s']:.0f} G int8 multiply-adds/s")
-    print()
-    print_table(results)
+        print(json.dumps(document, indent=2))
+    else:
+        print_document(document)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
 #   tests/bench/peers.sh --only 'smollm2-*'       some of them; --quick is one round instead of three
 #   tests/bench/peers.sh --avx2                   Quern's AVX2 kernels beside llama.cpp built for AVX2
 #   tests/bench/peers.sh --json                   all samples, for a machine to read
+#   tests/bench/peers.sh --show FILE...           the tables of such files
 #   tests/bench/peers.sh --build-only             fetch and build, measure nothing
 #
 # Everything else is an option of peers.py (--help).
