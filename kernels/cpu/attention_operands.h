@@ -4,7 +4,7 @@
 // An operand has at(k, v): vector v of row k. For keys a row is one element of 64 keys (k: element, v: keys
 // 16v … 16v+15), for values it is one key (k: key, v: elements 16v … 16v+15). from(v) is the same operand
 // with its first v vectors left out. What at() gives is the same float32 for a tile and for the cache it came
-// from, so it does not matter to a result which of them served it.
+// from, so it does not matter to a result which of them served it. kIsWide: at() is a load and no more.
 //
 // fetchAhead(k) asks for what row k of the next tile will read. A tile ahead is about a microsecond, several
 // times what memory takes to answer; the processor's own prefetchers begin anew at every page, and a block is
@@ -36,6 +36,7 @@ inline void fetchLine(const std::byte* p) { __builtin_prefetch(p, 0, 2); }
 /// A float32 tile [rows, stride].
 template <class Simd>
 struct FloatTile {
+  static constexpr bool kIsWide = true;
   const float* data;
   std::int64_t stride;
 
@@ -50,6 +51,7 @@ struct FloatTile {
 /// Two blocks of keys in the cache. from() takes even numbers, unless only vector 0 is read afterwards.
 template <class Simd, KvType kType>
 struct CachedKeys {
+  static constexpr bool kIsWide = false;
   static constexpr std::int64_t kBytes = static_cast<std::int64_t>(kvElementBytes(kType));
   const std::byte* block[2];  ///< elements, past the header
   const std::byte* next[2];   ///< the same of the next tile
@@ -76,6 +78,7 @@ struct CachedKeys {
 /// unless only vector 0 is read afterwards.
 template <class Simd, KvType kType>
 struct CachedValues {
+  static constexpr bool kIsWide = false;
   static constexpr std::int64_t kBytes = static_cast<std::int64_t>(kvElementBytes(kType));
   const std::byte* block[2];  ///< elements, past the header
   const std::byte* next[2];   ///< the same of the next tile
@@ -144,6 +147,7 @@ CachedValues<Simd, kType> cachedValues(const CacheTile& tile, const CacheTile& n
 template <class Simd, KvType kType>
 void widenKeys(const CachedKeys<Simd, kType>& keys, std::int64_t headDim, std::int64_t vectors, float* tile) {
   for (std::int64_t k = 0; k < headDim; ++k) {
+    keys.template fetchAhead<kTileKeys / 16>(k);
     for (std::int64_t v = 0; v < vectors; ++v) Simd::store(tile + k * kTileKeys + 16 * v, keys.at(k, v));
   }
 }
@@ -153,6 +157,8 @@ template <class Simd, KvType kType>
 void widenValues(const CachedValues<Simd, kType>& values, std::int64_t headDim, std::int64_t count,
                  float* tile, std::int64_t stride) {
   for (std::int64_t k = 0; k < count; ++k) {
+    for (std::int64_t byte = 0; byte < values.rowBytes; byte += 64)
+      fetchLine(values.row(values.next, k) + byte);
     std::int64_t v = 0;
     for (; 16 * v + 16 <= headDim; ++v) Simd::store(tile + k * stride + 16 * v, values.at(k, v));
     const std::int64_t rest = headDim - 16 * v;

@@ -34,7 +34,8 @@ namespace quern::kernels::cpu {
 /// Rows of a strip: a tile of keys (16 KiB at headDim 64) is read from the second-level cache once a strip,
 /// and the strip's queries, scores and output (3 · 6 KiB) stay in the first.
 constexpr std::int64_t kStripRows = 24;
-/// Up to this many rows read the cache itself: two blocks of rows, so elements are widened at most twice.
+/// Up to this many rows read the cache itself: two blocks of rows, so elements are widened at most twice,
+/// which costs less than a float32 tile that does not fit the first-level cache.
 constexpr std::int64_t kDirectRows = 2 * kRowBlock;
 
 constexpr std::int64_t toVectors(std::int64_t n) { return (n + 15) / 16 * 16; }
