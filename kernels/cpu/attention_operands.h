@@ -31,7 +31,10 @@ typename Simd::Floats loadElements(const std::byte* p) {
 }
 
 /// Into the second-level cache.
-inline void fetchLine(const std::byte* p) { __builtin_prefetch(p, 0, 2); }
+template <class Simd>
+void fetchLine(const std::byte* p) {
+  __builtin_prefetch(p, 0, 2);
+}
 
 /// A float32 tile [rows, stride].
 template <class Simd>
@@ -70,7 +73,7 @@ struct CachedKeys {
   }
   template <int kVectors>
   void fetchAhead(std::int64_t k) const {
-    for (int v = 0; v < kVectors; v += 2) fetchLine(next[v / 2] + k * kKvBlock * kBytes);
+    for (int v = 0; v < kVectors; v += 2) fetchLine<Simd>(next[v / 2] + k * kKvBlock * kBytes);
   }
 };
 
@@ -99,7 +102,8 @@ struct CachedValues {
   }
   template <int kVectors>
   void fetchAhead(std::int64_t k) const {
-    for (std::int64_t byte = 0; byte < 16 * kVectors * kBytes; byte += 64) fetchLine(row(next, k) + byte);
+    for (std::int64_t byte = 0; byte < 16 * kVectors * kBytes; byte += 64)
+      fetchLine<Simd>(row(next, k) + byte);
   }
   const std::byte* row(const std::byte* const* blocks, std::int64_t k) const {
     return blocks[k / kKvBlock] + k % kKvBlock * rowBytes;
@@ -158,7 +162,7 @@ void widenValues(const CachedValues<Simd, kType>& values, std::int64_t headDim, 
                  float* tile, std::int64_t stride) {
   for (std::int64_t k = 0; k < count; ++k) {
     for (std::int64_t byte = 0; byte < values.rowBytes; byte += 64)
-      fetchLine(values.row(values.next, k) + byte);
+      fetchLine<Simd>(values.row(values.next, k) + byte);
     std::int64_t v = 0;
     for (; 16 * v + 16 <= headDim; ++v) Simd::store(tile + k * stride + 16 * v, values.at(k, v));
     const std::int64_t rest = headDim - 16 * v;
