@@ -18,6 +18,11 @@ inline constexpr std::int64_t kRowTile = 16;
 inline constexpr std::int64_t kActivationBlock = 32;
 /// Sums of int8 activations are kept per this many values, the finest group that a weight format has (Q6_K).
 inline constexpr std::int64_t kSumBlock = 16;
+/// Activations of prompts are quantized in blocks of this many values (the last block of a row may be
+/// shorter).
+inline constexpr std::int64_t kPanelBlock = 64;
+/// Tokens of a prompt that are multiplied together: their sums for two tiles of rows fill 24 registers.
+inline constexpr std::int64_t kPanelTokens = 12;
 /// Alignment of packed matrices and of rows of quantized activations: one cache line, one 512-bit vector.
 inline constexpr std::size_t kAlignment = 64;
 
@@ -39,6 +44,22 @@ struct Activations {
       nullptr;                    ///< [tokens, cols], each row kAlignment-aligned when cols % 64 == 0
   const float* scales = nullptr;  ///< [tokens, cols / kActivationBlock]
   const float* sums = nullptr;    ///< [tokens, cols / kSumBlock]: scale × sum of the 16 int8 values
+};
+
+inline constexpr std::int64_t panelBlocks(std::int64_t cols) {
+  return (cols + kPanelBlock - 1) / kPanelBlock;
+}
+
+/// Activations of prompts as int8 with one scale per kPanelBlock values. Tokens lie in groups of
+/// kPanelTokens, whose values are interleaved by quads of columns, so that a product reads one stream and not
+/// one a token:
+///   quantized  [group][cols / 4][kPanelTokens][4]
+///   scales     [group][panelBlocks(cols)][kPanelTokens]
+///   starts     as scales: what the kernel's integer sums start from, −128 times the sum of the int8 values
+struct PanelActivations {
+  std::int8_t* quantized = nullptr;  ///< kAlignment-aligned
+  float* scales = nullptr;
+  std::int32_t* starts = nullptr;
 };
 
 enum class KvType : std::uint8_t { kF32, kF16, kQ8_0 };
@@ -111,7 +132,7 @@ struct AttentionTask {
 };
 
 struct Kernels {
-  const char* name;  ///< "generic", "avx2", "avx512vnni"
+  const char* name;  ///< "generic", "avx2", "avxvnni", "avx512vnni"
 
   // --- weights
   // ---------------------------------------------------------------------------------------------------
@@ -136,6 +157,20 @@ struct Kernels {
   void (*matmul)(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t rowEnd,
                  const Activations& x, std::int64_t tokens, float* output, std::int64_t outputStride,
                  bool accumulate);
+
+  // --- matrix times the activations of a prompt
+  // --------------------------------------------------------------------
+  // Null in tables whose matmul() is as good. Weights are brought to int8 with one scale for a row's 64
+  // columns first: a rounding of 1/254 of the largest of them, an order below that of 4-bit weights. A
+  // prompt's tokens always go this way and no others do, so that an answer does not depend on the batch.
+  /// Writes token `token` of `target` from one row [cols], scale = max|x| / 127. cols % 32 == 0.
+  void (*quantizePanelRow)(const float* x, std::int64_t cols, const PanelActivations& target,
+                           std::int64_t token);
+  /// As matmul(), for types of which readsQuantized() is true and tokens [firstToken, firstToken + tokens) of
+  /// `x`; `output` is the row of the first of them.
+  void (*panelMatmul)(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t rowEnd,
+                      const PanelActivations& x, std::int64_t firstToken, std::int64_t tokens, float* output,
+                      std::int64_t outputStride, bool accumulate);
 
   // --- vectors
   // ---------------------------------------------------------------------------------------------------
@@ -185,6 +220,7 @@ const Kernels* selectKernels(const char* name = nullptr);
 /// What the processor offers, for `quern doctor`.
 struct CpuFeatures {
   bool avx2 = false;        ///< with FMA, F16C and BMI2
+  bool avxvnni = false;     ///< avx2 and VNNI in 256 bits
   bool avx512vnni = false;  ///< with F, BW, DQ, VL
 };
 CpuFeatures cpuFeatures();

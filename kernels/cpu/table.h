@@ -19,6 +19,8 @@ constexpr Kernels makeTable(const char* name) {
           .packRows = packMatrixRows,
           .quantizeRow = quantizeRow<Simd>,
           .matmul = matmul<Simd>,
+          .quantizePanelRow = nullptr,
+          .panelMatmul = nullptr,
           .rmsNorm = rmsNorm<Simd>,
           .rope = rope<Simd>,
           .siluMul = siluMul<Simd>,
@@ -35,6 +37,7 @@ constexpr Kernels makeTable(const char* name) {
 
 /// The tables of the instruction sets that this build has; defined in their own folders.
 const Kernels& avx2Kernels();
+const Kernels& avxvnniKernels();
 const Kernels& avx512vnniKernels();
 
 }  // namespace quern::kernels::cpu

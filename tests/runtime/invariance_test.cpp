@@ -147,18 +147,24 @@ TEST(InvarianceOfSmolLM2, ChunksAndThreadsChangeNothing) {
   if (!std::filesystem::exists(path)) {
     GTEST_SKIP() << path << " is not here: run packaging/fetch-test-data.sh";
   }
-  for (const KvCacheType type : {KvCacheType::kF16, KvCacheType::kQ8_0}) {
+  struct Way {
+    KvCacheType type;
+    bool isPrompt;
+  };
+  for (const auto& [type, isPrompt] :
+       {Way{KvCacheType::kF16, false}, Way{KvCacheType::kF16, true}, Way{KvCacheType::kQ8_0, false}}) {
     CompileOptions options = sized();
     options.kvType = type;
     options.logitRows = 1;
     LoadedModel model(path, options);
     // Beyond the first chunk of attention, so that decoding is shared out along the sequence.
     const auto tokens = someTokens(280, model.executable().vocabularySize());
-    const auto last = [&](LoadedModel& of, std::size_t chunk, std::size_t chunkFromEnd) {
+    const auto last = [&, isPrompt = isPrompt](LoadedModel& of, std::size_t chunk, std::size_t chunkFromEnd) {
       Row row;
       for (std::size_t at = 0; at < tokens.size();) {
         const std::size_t count = std::min(at < 250 ? chunk : chunkFromEnd, tokens.size() - at);
-        row = of.run(part(tokens, at, count), static_cast<std::int32_t>(at), blocks(0, kBlocks), 1).at(0);
+        const auto position = static_cast<std::int32_t>(at);
+        row = of.run(part(tokens, at, count), position, blocks(0, kBlocks), 1, isPrompt).at(0);
         at += count;
       }
       return row;
@@ -169,6 +175,46 @@ TEST(InvarianceOfSmolLM2, ChunksAndThreadsChangeNothing) {
     options.threads = 1;
     LoadedModel single(path, options);
     EXPECT_EQ(last(single, 140, 1), expected);
+  }
+}
+
+/// A prompt beside sequences that decode: both get what they get alone.
+TEST(InvarianceOfSmolLM2, PromptsAndDecodesInOneBatchChangeNothing) {
+  const auto path = std::filesystem::path(QUERN_TEST_DATA) / "smollm2-135m-instruct-q4_1.gguf";
+  if (!std::filesystem::exists(path)) {
+    GTEST_SKIP() << path << " is not here: run packaging/fetch-test-data.sh";
+  }
+  CompileOptions options = sized();
+  options.logitRows = 4;
+  LoadedModel model(path, options);
+  const std::int32_t vocabulary = model.executable().vocabularySize();
+  const auto mine = someTokens(60, vocabulary);
+  const auto other = someTokens(60, vocabulary, 7);
+  const auto myBlocks = blocks(0, 4);
+  const auto otherBlocks = blocks(4, 4);
+  // Alone: a prompt of 50 tokens, then ten decoded.
+  const auto run = [&](const std::vector<std::int32_t>& tokens, const auto& table) {
+    std::vector<Row> rows = model.run(part(tokens, 0, 50), 0, table, 1, true);
+    for (std::size_t i = 50; i < 60; ++i) {
+      rows.push_back(model.run(part(tokens, i, 1), static_cast<std::int32_t>(i), table, 1).at(0));
+    }
+    return rows;
+  };
+  const auto expected = run(mine, myBlocks);
+  const auto otherExpected = run(other, otherBlocks);
+  // Together: the other's prompt comes in fives between two halves of a batch while mine decodes.
+  ASSERT_EQ(model.run(part(mine, 0, 50), 0, myBlocks, 1, true).at(0), expected[0]);
+  for (std::size_t i = 0; i < 10; ++i) {
+    const auto at = static_cast<std::int32_t>(i);
+    const Slice slices[] = {{part(other, i * 5, 2), at * 5, otherBlocks, 0, true},
+                            {part(mine, 50 + i, 1), 50 + at, myBlocks, 1, false},
+                            {part(other, i * 5 + 2, 3), at * 5 + 2, otherBlocks, 1, true}};
+    const auto rows = model.run(slices);
+    ASSERT_EQ(rows.size(), 2U);
+    ASSERT_EQ(rows[0], expected[i + 1]) << i;
+    if (i == 9) {
+      ASSERT_EQ(rows[1], otherExpected[0]);
+    }
   }
 }
 

@@ -5,6 +5,8 @@
 #include <string_view>
 
 #include "engine/base/text.h"
+#include "engine/runtime/cpu/decode_width.h"
+#include "engine/runtime/cpu/read_speed.h"
 #include "kernels/reference/dequantize.h"
 
 namespace quern::engine::runtime {
@@ -23,6 +25,19 @@ constexpr std::int64_t kActivationBytes = 512 << 10;
 
 std::size_t rounded(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 
+/// Rows of panel activations for `tokens` tokens: whole groups.
+std::size_t panelRows(std::int64_t tokens) {
+  constexpr std::int64_t kGroup = kernels::cpu::kPanelTokens;
+  return static_cast<std::size_t>((tokens + kGroup - 1) / kGroup * kGroup);
+}
+
+/// Bytes of their scales, or of what their integer sums start from.
+std::size_t panelScaleBytes(std::int64_t tokens, std::int64_t widest) {
+  static_assert(sizeof(float) == sizeof(std::int32_t));
+  return rounded(panelRows(tokens) * static_cast<std::size_t>(kernels::cpu::panelBlocks(widest)) *
+                 sizeof(float));
+}
+
 base::Error invalid(std::string sentence) { return {base::ErrorCode::kInvalidArgument, std::move(sentence)}; }
 
 }  // namespace
@@ -31,7 +46,8 @@ std::uint64_t ActivationSpace::bytesFor(std::int64_t tokens, std::int64_t widest
   const auto elements = static_cast<std::size_t>(tokens * widest);
   return rounded(elements * sizeof(float)) + rounded(elements) +
          rounded(elements / kernels::cpu::kActivationBlock * sizeof(float) + 64) +
-         rounded(elements / kernels::cpu::kSumBlock * sizeof(float) + 64);
+         rounded(elements / kernels::cpu::kSumBlock * sizeof(float) + 64) +
+         rounded(panelRows(tokens) * static_cast<std::size_t>(widest)) + 2 * panelScaleBytes(tokens, widest);
 }
 
 base::Result<ActivationSpace> ActivationSpace::make(std::int64_t tokens, std::int64_t widest) {
@@ -46,6 +62,12 @@ base::Result<ActivationSpace> ActivationSpace::make(std::int64_t tokens, std::in
   space.scales_ = reinterpret_cast<float*>(at);
   at += rounded(elements / kernels::cpu::kActivationBlock * sizeof(float) + 64);
   space.sums_ = reinterpret_cast<float*>(at);
+  at += rounded(elements / kernels::cpu::kSumBlock * sizeof(float) + 64);
+  space.panel_.quantized = reinterpret_cast<std::int8_t*>(at);
+  at += rounded(panelRows(tokens) * static_cast<std::size_t>(widest));
+  space.panel_.scales = reinterpret_cast<float*>(at);
+  at += panelScaleBytes(tokens, widest);
+  space.panel_.starts = reinterpret_cast<std::int32_t*>(at);
   return space;
 }
 
@@ -101,9 +123,20 @@ base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr
     e.longRope_.push_back(!rope.longFrequencies.empty() && context > rope.longFrom);
   }
   e.tokens_.reserve(static_cast<std::size_t>(options.batchTokens));
+  e.runs_.reserve(static_cast<std::size_t>(options.batchTokens));
   e.wanted_.reserve(static_cast<std::size_t>(options.logitRows));
   QUERN_TRY(e.makeAttention());
   e.workBytes_ = workBytesFor(program, options, threads);
+  e.decodeWorkers_ = threads;
+  if (options.threads == 0) {
+    std::vector<kernels::cpu::PackedMatrix> matrices;
+    for (const Step& step : e.plan_.body) {
+      const auto* project = std::get_if<ProjectStep>(&step);
+      for (std::size_t i = 0; project != nullptr && i < project->outputs.size(); ++i)
+        matrices.push_back(project->outputs[i].matrix);
+    }
+    e.decodeWorkers_ = decodeWorkers(*e.pool_, kernels, matrices);
+  }
   return made;
 }
 
@@ -122,9 +155,17 @@ std::uint64_t CpuExecutable::bytesPerToken(std::int32_t position) const {
   return bytes;
 }
 
+double CpuExecutable::readBandwidth() {
+  if (readBandwidth_ == 0) readBandwidth_ = bestReadSpeed(*pool_, plan_.packed.bytes());
+  return readBandwidth_;
+}
+
 std::string CpuExecutable::description() const {
   const std::string_view name = kernels_.name;
-  const char* set = name == "avx512vnni" ? "CPU AVX-512 VNNI" : name == "avx2" ? "CPU AVX2" : "CPU";
+  const char* set = name == "avx512vnni" ? "CPU AVX-512 VNNI"
+                    : name == "avxvnni"  ? "CPU AVX-VNNI"
+                    : name == "avx2"     ? "CPU AVX2"
+                                         : "CPU";
   return std::string(set) + ", " + std::to_string(threads()) + (threads() == 1 ? " thread" : " threads");
 }
 
@@ -179,14 +220,22 @@ base::Result<void> CpuExecutable::check(const Batch& batch) const {
 void CpuExecutable::lay(const Batch& batch) {
   batch_ = &batch;
   tokens_.clear();
+  runs_.clear();
   wanted_.clear();
+  std::int32_t panelTokens = 0;
   for (std::size_t s = 0; s < batch.slices.size(); ++s) {
     const Slice& slice = batch.slices[s];
     const auto first = static_cast<std::int32_t>(tokens_.size());
     const auto count = static_cast<std::int32_t>(slice.tokens.size());
     const auto sliceIndex = static_cast<std::int32_t>(s);
+    const bool usesPanel = slice.isPrompt && kernels_.panelMatmul != nullptr;
+    if (runs_.empty() || (runs_.back().panel >= 0) != usesPanel) {
+      runs_.push_back({first, 0, usesPanel ? panelTokens : -1});
+    }
+    runs_.back().tokens += count;
     for (std::int32_t i = 0; i < count; ++i) {
-      tokens_.push_back({slice.tokens[static_cast<std::size_t>(i)], slice.firstPosition + i, sliceIndex});
+      tokens_.push_back({slice.tokens[static_cast<std::size_t>(i)], slice.firstPosition + i, sliceIndex,
+                         usesPanel ? panelTokens++ : -1});
       if (i >= count - slice.logitRows) wanted_.push_back(first + i);
     }
   }
@@ -197,7 +246,9 @@ base::Result<void> CpuExecutable::run(const Batch& batch) {
   QUERN_TRY(check(batch));
   lay(batch);
   phases_->reset(phases_->most());
-  pool_->run([this](std::int32_t worker) { work(worker); });
+  const bool fewTokens = static_cast<std::int64_t>(tokens_.size()) <= kPrivateTokens;
+  pool_->runSome(fewTokens ? decodeWorkers_ : pool_->threads(),
+                 [this](std::int32_t worker) { work(worker); });
   batch_ = nullptr;
   return base::ok();
 }
@@ -271,7 +322,12 @@ void CpuExecutable::prepare(const ProjectStep& step, std::int64_t token, Activat
       kernels_.geluMul(row(Buffer::kGate, source), row(Buffer::kUp, source), values, cols);
       break;
   }
-  if (step.quantizes) {
+  if (!step.quantizes) return;
+  // Logits are always exact: one row of them, and a long matrix.
+  const std::int32_t panel = head ? -1 : tokens_[static_cast<std::size_t>(token)].panel;
+  if (panel >= 0) {
+    kernels_.quantizePanelRow(values, cols, space.panel(), panel);
+  } else {
     kernels_.quantizeRow(values, cols, space.quantized(token, cols), space.scales(token, cols),
                          space.sums(token, cols));
   }
@@ -284,7 +340,6 @@ void CpuExecutable::project(const ProjectStep& step, std::int32_t worker, std::s
   if (!isPrivate) {
     overTokens(phase, tokens, [&](std::int64_t token) { prepare(step, token, space, head); });
   }
-  const std::int64_t together = std::max<std::int64_t>(32, kActivationBytes / step.cols);
   const std::int32_t threads = pool_->threads();
   const std::int64_t shares =
       threads == 1 ? 1
@@ -296,17 +351,16 @@ void CpuExecutable::project(const ProjectStep& step, std::int32_t worker, std::s
     prepared = true;
     const std::int64_t firstTile = step.tiles * share / shares;
     const std::int64_t lastTile = step.tiles * (share + 1) / shares;
-    for (std::int64_t first = 0; first < tokens; first += together) {
-      multiply(step, firstTile, lastTile, space, first, std::min(together, tokens - first));
+    if (head) {
+      multiply(step, firstTile, lastTile, space, {0, static_cast<std::int32_t>(tokens), -1});
+    } else {
+      for (const Run& run : runs_) multiply(step, firstTile, lastTile, space, run);
     }
   });
 }
 
 void CpuExecutable::multiply(const ProjectStep& step, std::int64_t firstTile, std::int64_t lastTile,
-                             ActivationSpace& space, std::int64_t first, std::int64_t tokens) {
-  const kernels::cpu::Activations x{space.values(first, step.cols), step.cols,
-                                    space.quantized(first, step.cols), space.scales(first, step.cols),
-                                    space.sums(first, step.cols)};
+                             ActivationSpace& space, const Run& run) {
   for (const PackedProjection& one : step.outputs) {
     const std::int64_t rowBegin =
         std::max<std::int64_t>(0, firstTile - one.firstTile) * kernels::cpu::kRowTile;
@@ -314,12 +368,25 @@ void CpuExecutable::multiply(const ProjectStep& step, std::int64_t firstTile, st
         std::min(one.matrix.rows, (lastTile - one.firstTile) * kernels::cpu::kRowTile);
     if (rowBegin >= rowEnd) continue;
     const std::int64_t stride = program_.widthOf(one.out);
-    float* out = row(one.out, first);
-    kernels_.matmul(one.matrix, rowBegin, rowEnd, x, tokens, out, stride, one.accumulate);
-    for (std::int64_t t = 0; t < tokens && one.bias != nullptr; ++t) {
+    float* out = row(one.out, run.first);
+    if (run.panel >= 0 && kernels_.readsQuantized(one.matrix.type)) {
+      kernels_.panelMatmul(one.matrix, rowBegin, rowEnd, space.panel(), run.panel, run.tokens, out, stride,
+                           one.accumulate);
+    } else {
+      const std::int64_t together = std::max<std::int64_t>(32, kActivationBytes / step.cols);
+      for (std::int64_t first = 0; first < run.tokens; first += together) {
+        const std::int64_t at = run.first + first;
+        const kernels::cpu::Activations x{space.values(at, step.cols), step.cols,
+                                          space.quantized(at, step.cols), space.scales(at, step.cols),
+                                          space.sums(at, step.cols)};
+        kernels_.matmul(one.matrix, rowBegin, rowEnd, x, std::min(together, run.tokens - first),
+                        out + first * stride, stride, one.accumulate);
+      }
+    }
+    for (std::int64_t t = 0; t < run.tokens && one.bias != nullptr; ++t) {
       kernels_.add(out + t * stride + rowBegin, one.bias + rowBegin, rowEnd - rowBegin);
     }
-    for (std::int64_t t = 0; t < tokens && one.out == Buffer::kLogits && program_.logitSoftcap > 0; ++t) {
+    for (std::int64_t t = 0; t < run.tokens && one.out == Buffer::kLogits && program_.logitSoftcap > 0; ++t) {
       kernels_.softcap(out + t * stride + rowBegin, program_.logitSoftcap, rowEnd - rowBegin);
     }
   }

@@ -35,6 +35,8 @@ class ActivationSpace {
   float* sums(std::int64_t token, std::int64_t cols) {
     return sums_ + token * (cols / kernels::cpu::kSumBlock);
   }
+  /// The prompts' tokens, in the order of their numbers among themselves.
+  const kernels::cpu::PanelActivations& panel() const { return panel_; }
 
  private:
   AlignedBuffer memory_;
@@ -42,6 +44,7 @@ class ActivationSpace {
   std::int8_t* quantized_ = nullptr;
   float* scales_ = nullptr;
   float* sums_ = nullptr;
+  kernels::cpu::PanelActivations panel_;
 };
 
 class CpuExecutable : public Executable {
@@ -62,6 +65,7 @@ class CpuExecutable : public Executable {
   void copyBlock(std::uint32_t from, std::uint32_t to) override { cache_.copyBlock(from, to); }
   MemoryUse memory() const override;
   std::uint64_t bytesPerToken(std::int32_t position) const override;
+  double readBandwidth() override;
   std::int32_t threads() const override { return pool_->threads(); }
   std::string description() const override;
   void setActive(bool active) override { pool_->setActive(active); }
@@ -72,6 +76,13 @@ class CpuExecutable : public Executable {
     std::int32_t id;
     std::int32_t position;
     std::int32_t slice;
+    std::int32_t panel;  ///< its number among those that go through Kernels::panelMatmul; -1: it does not
+  };
+  /// Tokens beside each other that are computed in the same way.
+  struct Run {
+    std::int32_t first;
+    std::int32_t tokens;
+    std::int32_t panel;  ///< number of the first as above, or -1
   };
   /// One share of attention: some query tokens of a slice, the query heads of one key/value head, and all
   /// chunks of the sequence or some of them.
@@ -110,7 +121,7 @@ class CpuExecutable : public Executable {
   void normAdd(const NormAddStep& step, std::int64_t token);
   void project(const ProjectStep& step, std::int32_t worker, std::size_t& phase, bool head);
   void multiply(const ProjectStep& step, std::int64_t firstTile, std::int64_t lastTile,
-                ActivationSpace& space, std::int64_t first, std::int64_t tokens);
+                ActivationSpace& space, const Run& run);
   void prepare(const ProjectStep& step, std::int64_t token, ActivationSpace& space, bool head);
   void attend(const AttendStep& step, std::int32_t worker, std::size_t& phase);
   /// A phase of work(token), a few tokens a share.
@@ -144,10 +155,13 @@ class CpuExecutable : public Executable {
   std::vector<AlignedBuffer> cosSin_;  ///< one a rope: [batchTokens, rotary]
   std::vector<bool> longRope_;
   std::uint64_t workBytes_ = 0;
+  std::int32_t decodeWorkers_ = 1;  ///< of the pool: enough for steps of few tokens
+  double readBandwidth_ = 0;        ///< 0: not measured yet
 
   // The running batch.
   const Batch* batch_ = nullptr;
   std::vector<Token> tokens_;
+  std::vector<Run> runs_;
   std::vector<std::int32_t> wanted_;  ///< batch rows whose logits are asked for
   std::vector<AttentionUnit> units_;
   std::int32_t unitsAShare_ = 1;
