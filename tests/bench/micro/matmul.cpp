@@ -25,6 +25,11 @@ std::vector<std::byte> randomMatrix(DType type) {
   return bytes;
 }
 
+/// Panels of activations hold tokens in groups.
+std::int64_t wholeGroups(std::int64_t tokens) {
+  return (tokens + kernels::cpu::kPanelTokens - 1) / kernels::cpu::kPanelTokens * kernels::cpu::kPanelTokens;
+}
+
 /// A packed matrix and room for the activations and results of `tokens` tokens.
 class Product {
  public:
@@ -33,10 +38,10 @@ class Product {
         tokens_(tokens),
         packed_(aligned(table.packedBytes(type, kRows, kCols))),
         values_(randomFloats(static_cast<std::size_t>(tokens * kCols))),
-        quantized_(aligned(static_cast<std::size_t>(tokens * kCols))),
-        scales_(static_cast<std::size_t>(tokens * kCols / kernels::cpu::kActivationBlock)),
+        quantized_(aligned(static_cast<std::size_t>(wholeGroups(tokens) * kCols))),
+        scales_(static_cast<std::size_t>(wholeGroups(tokens) * kCols / kernels::cpu::kActivationBlock)),
         sums_(static_cast<std::size_t>(tokens * kCols / kernels::cpu::kSumBlock)),
-        panelSums_(static_cast<std::size_t>(tokens * kernels::cpu::panelBlocks(kCols))),
+        panelSums_(static_cast<std::size_t>(wholeGroups(tokens) * kernels::cpu::panelBlocks(kCols))),
         output_(static_cast<std::size_t>(tokens * kRows)) {
     const std::vector<std::byte> source = randomMatrix(type);
     table.packRows(type, source.data(), kRows, kCols, 0, kRows, packed_.as<std::byte>());
@@ -57,13 +62,12 @@ class Product {
     table_.matmul(matrix_, 0, kRows, x, tokens_, output_.data(), kRows, false);
   }
   void panelMatmul() {
+    const kernels::cpu::PanelActivations x = {quantized_.as<std::int8_t>(), scales_.data(),
+                                              panelSums_.data()};
     for (std::int64_t t = 0; t < tokens_; ++t) {
-      const auto block = static_cast<std::size_t>(t * kernels::cpu::panelBlocks(kCols));
-      table_.quantizePanelRow(&values_[static_cast<std::size_t>(t * kCols)], kCols,
-                              quantized_.as<std::int8_t>() + t * kCols, &scales_[block], &panelSums_[block]);
+      table_.quantizePanelRow(&values_[static_cast<std::size_t>(t * kCols)], kCols, x, t);
     }
-    table_.panelMatmul(matrix_, 0, kRows, {quantized_.as<std::int8_t>(), scales_.data(), panelSums_.data()},
-                       tokens_, output_.data(), kRows, false);
+    table_.panelMatmul(matrix_, 0, kRows, x, 0, tokens_, output_.data(), kRows, false);
   }
 
   std::size_t sizeBytes() const { return matrix_.sizeBytes; }

@@ -17,9 +17,9 @@ struct Rows {
       : x(randomFloats(static_cast<std::size_t>(n))),
         y(x),
         out(x.size()),
-        quantized(aligned(x.size())),
-        scales(x.size() / kernels::cpu::kActivationBlock + 1),
-        sums(x.size() / kernels::cpu::kSumBlock + 1),
+        quantized(aligned(x.size() * kernels::cpu::kPanelTokens)),
+        scales(x.size()),
+        sums(x.size()),
         panelSums(x.size()) {}
   std::vector<float> x;
   std::vector<float> y;
@@ -71,8 +71,9 @@ void registerVectors(const Kernels& table) {
   if (table.quantizePanelRow != nullptr) {
     entries.push_back({"quantizePanelRow",
                        [](const Kernels& k, Rows& r, std::int64_t n) {
-                         k.quantizePanelRow(r.x.data(), n, r.quantized.as<std::int8_t>(), r.scales.data(),
-                                            r.panelSums.data());
+                         k.quantizePanelRow(
+                             r.x.data(), n,
+                             {r.quantized.as<std::int8_t>(), r.scales.data(), r.panelSums.data()}, 0);
                        },
                        5});
   }
