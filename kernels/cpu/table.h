@@ -2,6 +2,8 @@
 #pragma once
 
 #include "kernels/cpu/kernels.h"
+#include "kernels/cpu/kv_store.h"
+#include "kernels/cpu/rope.h"
 #include "kernels/cpu/tile_attention.h"
 #include "kernels/cpu/tile_matmul.h"
 #include "kernels/cpu/vector_math.h"
@@ -17,6 +19,8 @@ constexpr Kernels makeTable(const char* name) {
           .packRows = packMatrixRows,
           .quantizeRow = quantizeRow<Simd>,
           .matmul = matmul<Simd>,
+          .quantizePanelRow = nullptr,
+          .panelMatmul = nullptr,
           .rmsNorm = rmsNorm<Simd>,
           .rope = rope<Simd>,
           .siluMul = siluMul<Simd>,
@@ -25,12 +29,15 @@ constexpr Kernels makeTable(const char* name) {
           .add = addVectors<Simd>,
           .storeKv = storeKv<Simd>,
           .attentionScratchFloats = attentionScratchFloats<Simd>,
+          .attentionPartialFloats = attentionPartialFloats,
           .attend = attend<Simd>,
+          .mergeAttention = mergeAttention<Simd>,
           .int8Peak = Simd::int8Peak};
 }
 
 /// The tables of the instruction sets that this build has; defined in their own folders.
 const Kernels& avx2Kernels();
+const Kernels& avxvnniKernels();
 const Kernels& avx512vnniKernels();
 
 }  // namespace quern::kernels::cpu

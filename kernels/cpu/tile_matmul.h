@@ -7,6 +7,11 @@
 // order with the same operations whatever T is, so a result does not depend on how many tokens were computed
 // together.
 //
+// A Simd may take over two parts where its instruction set has a better way; both must give the same bits:
+//   groupDots<F, T>(quants, x, column, acc)  the integer sums of one group, where Simd has a kOwnDots;
+//   tileManyTokens<F>(tile, cols, x, tokens, rows, output, stride, accumulate)  a whole tile times all
+//   tokens, asked for from Simd::kManyTokens tokens on.
+//
 // Included by one file per instruction set only, inside that file's own unnamed namespace rules: everything
 // here is a template over Simd, so no two instruction sets share a symbol.
 #pragma once
@@ -16,12 +21,9 @@
 
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/layout.h"
+#include "kernels/cpu/unrolled.h"
 
 namespace quern::kernels::cpu {
-
-/// How far ahead of the multiplication the weights are asked for. The processor's own prefetchers stop at the
-/// end of every page of 4 KiB; asking across it hides what a cache miss costs there.
-constexpr std::int64_t kPrefetchBytes = 4096;
 
 /// Where one token's activations lie.
 struct TokenActivations {
@@ -85,8 +87,25 @@ struct TileMatmul {
   template <int T>
   static void group(const std::byte* source, const GroupScales& scales, const TokenActivations* x,
                     std::int64_t column, Floats (&y)[T]) {
-    const std::byte* quants = source + F::scaleBytes + F::minimumBytes;
     Ints acc[T][F::halves];
+    dots<T>(source + F::scaleBytes + F::minimumBytes, x, column, acc);
+    addDots<T>(acc, scales, x, column, y);
+  }
+
+  /// The integer sums of a group: acc[t][half].
+  template <int T>
+  static void dots(const std::byte* quants, const TokenActivations* x, std::int64_t column,
+                   Ints (&acc)[T][F::halves]) {
+    if constexpr (requires { Simd::kOwnDots; }) {
+      Simd::template groupDots<F, T>(quants, x, column, acc);
+    } else {
+      plainDots<T>(quants, x, column, acc);
+    }
+  }
+
+  template <int T>
+  static void plainDots(const std::byte* quants, const TokenActivations* x, std::int64_t column,
+                        Ints (&acc)[T][F::halves]) {
     for (int t = 0; t < T; ++t) {
       for (int h = 0; h < F::halves; ++h) acc[t][h] = Simd::zeroInts();
     }
@@ -113,17 +132,23 @@ struct TileMatmul {
         dotQuads<T>(acc, low, high, quad, x, column);
       }
     }
-    for (int t = 0; t < T; ++t) {
+  }
+
+  /// y[t] += scale · sx · acc + correction · sum, half by half: the one order in which groups are added.
+  template <int T>
+  static void addDots(const Ints (&acc)[T][F::halves], const GroupScales& scales, const TokenActivations* x,
+                      std::int64_t column, Floats (&y)[T]) {
+    unrolled<T>([&]<int t>() __attribute__((always_inline)) {
       const Floats sx = Simd::set(x[t].scales[column / kActivationBlock]);
       const float* sums = x[t].sums + column / kSumBlock;
-      for (int h = 0; h < F::halves; ++h) {
+      unrolled<F::halves>([&]<int h>() __attribute__((always_inline)) {
         y[t] = Simd::fma(Simd::toFloats(acc[t][h]), Simd::mul(scales.scale[h], sx), y[t]);
         if constexpr (kOffset != 0 || F::minimums != Minimums::kNone) {
           const float sum = F::halves == 2 ? sums[h] : sums[0] + sums[1];
           y[t] = Simd::fma(scales.correction[h], Simd::set(sum), y[t]);
         }
-      }
-    }
+      });
+    });
   }
 
   /// One tile of 16 rows times T tokens.
@@ -139,12 +164,6 @@ struct TileMatmul {
       }
       for (int g = 0; g < F::groupsPerBlock; ++g) {
         const std::byte* at = source + F::headerBytes + g * F::groupBytes;
-        // With many tokens the weights stay in the first cache for a while, and the loads have time.
-        if constexpr (T <= 4) {
-          for (int line = 0; line < F::groupBytes; line += 64) {
-            __builtin_prefetch(at + kPrefetchBytes + line, 0, 0);
-          }
-        }
         group<T>(at, readScales(at, superScale, superMinimum), x, column + 32 * g, y);
       }
     }
@@ -233,6 +252,13 @@ void matmul(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t row
         break;
     }
     withForm(weights.type, [&]<class F>() {
+      if constexpr (requires { Simd::kManyTokens; }) {
+        if (tokens >= Simd::kManyTokens) {
+          Simd::template tileManyTokens<F>(tile, cols, x, tokens, rows, output + row, outputStride,
+                                           accumulate);
+          return;
+        }
+      }
       tileOverTokens<Simd>(tokens, rows, output + row, outputStride, accumulate,
                            [&]<int T>(std::int64_t first, typename Simd::Floats(&y)[T]) {
                              TokenActivations at[T];

@@ -11,7 +11,7 @@ namespace quern::kernels::cpu {
 
 inline std::vector<const Kernels*> allTables() {
   std::vector<const Kernels*> tables;
-  for (const char* name : {"generic", "avx2", "avx512vnni"}) {
+  for (const char* name : {"generic", "avx2", "avxvnni", "avx512vnni"}) {
     if (const Kernels* table = selectKernels(name)) tables.push_back(table);
   }
   return tables;

@@ -9,66 +9,10 @@
 #include "kernels/formats/half.h"
 #include "kernels/reference/dequantize.h"
 #include "tests/kernels/all_tables.h"
+#include "tests/kernels/random_matrix.h"
 
 namespace quern::kernels::cpu {
 namespace {
-
-constexpr DType kTypes[] = {DType::kF32,  DType::kF16,    DType::kBF16,   DType::kQ4_0,
-                            DType::kQ4_1, DType::kQ5_0,   DType::kQ5_1,   DType::kQ8_0,
-                            DType::kQ2_K, DType::kQ3_K,   DType::kQ4_K,   DType::kQ5_K,
-                            DType::kQ6_K, DType::kIQ4_NL, DType::kIQ4_XS, DType::kMXFP4};
-
-/// Offsets of the two-byte floats inside a block of `type`.
-std::vector<std::size_t> halfOffsets(DType type) {
-  switch (type) {
-    case DType::kQ4_0:
-    case DType::kQ5_0:
-    case DType::kQ8_0:
-    case DType::kIQ4_NL:
-    case DType::kIQ4_XS:
-      return {0};
-    case DType::kQ4_1:
-    case DType::kQ5_1:
-    case DType::kQ4_K:
-    case DType::kQ5_K:
-      return {0, 2};
-    case DType::kQ2_K:
-      return {80, 82};
-    case DType::kQ3_K:
-      return {108};
-    case DType::kQ6_K:
-      return {208};
-    default:
-      return {};
-  }
-}
-
-/// Random blocks with scales of a sensible size.
-std::vector<std::byte> randomMatrix(DType type, std::int64_t rows, std::int64_t cols, std::mt19937& random) {
-  const DTypeInfo& info = *dtypeInfo(type);
-  const auto blocks = static_cast<std::size_t>(rows * cols / info.blockElements);
-  std::vector<std::byte> bytes(blocks * info.blockBytes);
-  std::uniform_real_distribution<float> number(-1.0F, 1.0F);
-  for (std::size_t b = 0; b < blocks; ++b) {
-    std::byte* block = bytes.data() + b * info.blockBytes;
-    if (type == DType::kF32) {
-      const float x = number(random);
-      std::memcpy(block, &x, 4);
-    } else if (type == DType::kF16 || type == DType::kBF16) {
-      const float x = number(random);
-      const std::uint16_t bits = type == DType::kF16 ? floatToHalf(x) : floatToBfloat(x);
-      std::memcpy(block, &bits, 2);
-    } else {
-      for (std::size_t i = 0; i < info.blockBytes; ++i) block[i] = static_cast<std::byte>(random() & 0xFF);
-      for (const std::size_t offset : halfOffsets(type)) {
-        const std::uint16_t half = floatToHalf(number(random) * 0.05F);
-        std::memcpy(block + offset, &half, 2);
-      }
-      if (type == DType::kMXFP4) block[0] = static_cast<std::byte>(118 + random() % 8);
-    }
-  }
-  return bytes;
-}
 
 struct Quantized {
   std::vector<float> values;
@@ -79,21 +23,23 @@ struct Quantized {
   }
 };
 
+void quantize(const Kernels& table, std::int64_t tokens, std::int64_t cols, Quantized& x) {
+  x.quantized.resize(x.values.size());
+  x.scales.resize(x.values.size() / kActivationBlock);
+  x.sums.resize(x.values.size() / kSumBlock);
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    table.quantizeRow(x.values.data() + t * cols, cols, x.quantized.data() + t * cols,
+                      x.scales.data() + t * cols / kActivationBlock, x.sums.data() + t * cols / kSumBlock);
+  }
+}
+
 Quantized randomActivations(const Kernels& table, std::int64_t tokens, std::int64_t cols,
                             std::mt19937& random) {
   Quantized x;
   std::normal_distribution<float> number;
   x.values.resize(static_cast<std::size_t>(tokens * cols));
   for (float& v : x.values) v = number(random);
-  if (cols % kActivationBlock == 0) {
-    x.quantized.resize(x.values.size());
-    x.scales.resize(x.values.size() / kActivationBlock);
-    x.sums.resize(x.values.size() / kSumBlock);
-    for (std::int64_t t = 0; t < tokens; ++t) {
-      table.quantizeRow(x.values.data() + t * cols, cols, x.quantized.data() + t * cols,
-                        x.scales.data() + t * cols / kActivationBlock, x.sums.data() + t * cols / kSumBlock);
-    }
-  }
+  if (cols % kActivationBlock == 0) quantize(table, tokens, cols, x);
   return x;
 }
 
@@ -151,8 +97,9 @@ TEST_P(Matmul, OneRowDoesNotDependOnHowManyTokensAreComputedTogether) {
   for (const DType type : kTypes) {
     std::mt19937 random(5);
     const std::int64_t rows = 20;
-    const std::int64_t cols = 512;
-    const std::int64_t tokens = 40;
+    // More columns and tokens than are taken at once, and no whole number of either.
+    const std::int64_t cols = dtypeInfo(type)->blockElements == 256 ? 768 : 736;
+    const std::int64_t tokens = 71;
     const Kernels& table = *GetParam();
     const std::vector<std::byte> matrix = randomMatrix(type, rows, cols, random);
     std::vector<std::byte> packed(table.packedBytes(type, rows, cols));
@@ -174,37 +121,66 @@ TEST_P(Matmul, OneRowDoesNotDependOnHowManyTokensAreComputedTogether) {
   }
 }
 
-TEST_P(Matmul, SurvivesTheLargestQuantsAndActivations) {
-  for (const DType type : {DType::kQ4_0, DType::kQ5_0, DType::kQ8_0, DType::kQ6_K, DType::kIQ4_NL}) {
-    const Kernels& table = *GetParam();
-    const std::int64_t cols = 256;
-    std::mt19937 random(1);
-    std::vector<std::byte> matrix = randomMatrix(type, 16, cols, random);
-    for (std::byte& b : matrix) b = static_cast<std::byte>(type == DType::kQ8_0 ? 0x80 : 0xFF);
-    const DTypeInfo& info = *dtypeInfo(type);
-    for (std::size_t block = 0; block < matrix.size(); block += info.blockBytes) {
-      for (const std::size_t offset : halfOffsets(type)) {
-        const std::uint16_t one = floatToHalf(1.0F);
-        std::memcpy(matrix.data() + block + offset, &one, 2);
-      }
+/// A matrix whose every quant is the same pattern of bits and whose scales are 1.
+std::vector<std::byte> filledMatrix(DType type, std::byte fill, std::int64_t rows, std::int64_t cols) {
+  const DTypeInfo& info = *dtypeInfo(type);
+  std::vector<std::byte> matrix(static_cast<std::size_t>(rows * cols / info.blockElements) * info.blockBytes,
+                                fill);
+  for (std::size_t block = 0; block < matrix.size(); block += info.blockBytes) {
+    for (const std::size_t offset : halfOffsets(type)) {
+      const std::uint16_t one = floatToHalf(1.0F);
+      std::memcpy(matrix.data() + block + offset, &one, 2);
     }
-    std::vector<std::byte> packed(table.packedBytes(type, 16, cols));
-    table.packRows(type, matrix.data(), 16, cols, 0, 16, packed.data());
-    for (const float sign : {1.0F, -1.0F}) {
-      std::vector<float> values(static_cast<std::size_t>(cols), sign);
-      std::vector<std::int8_t> quantized(values.size());
-      std::vector<float> scales(values.size() / kActivationBlock);
-      std::vector<float> sums(values.size() / kSumBlock);
-      table.quantizeRow(values.data(), cols, quantized.data(), scales.data(), sums.data());
-      ASSERT_EQ(quantized[0], static_cast<std::int8_t>(127 * sign));
-      float output[16];
-      table.matmul({type, 16, cols, packed.data(), packed.size()}, 0, 16,
-                   {values.data(), cols, quantized.data(), scales.data(), sums.data()}, 1, output, 16, false);
+    if (type == DType::kMXFP4) matrix[block] = static_cast<std::byte>(127);
+  }
+  return matrix;
+}
+
+// Sums in 16 bits are where a wrong bound would show: all quants at the end of their range, all activations
+// at ±127, in one sign, in pairs and in alternation.
+TEST_P(Matmul, SurvivesTheLargestQuantsAndActivations) {
+  const Kernels& table = *GetParam();
+  const std::int64_t cols = 512;
+  const std::int64_t tokens = 9;
+  for (const DType type : kTypes) {
+    if (!table.readsQuantized(type)) continue;
+    // All ones, none, IQ4's and MXFP4's largest, and the two ends of a signed byte.
+    for (const int fill : {0xFF, 0x00, 0x77, 0x80, 0x7F}) {
+      const std::vector<std::byte> matrix = filledMatrix(type, static_cast<std::byte>(fill), 16, cols);
+      std::vector<std::byte> packed(table.packedBytes(type, 16, cols));
+      table.packRows(type, matrix.data(), 16, cols, 0, 16, packed.data());
       std::vector<float> row(static_cast<std::size_t>(cols));
       reference::dequantizeRow(type, matrix.data(), row.data(), row.size());
-      double expected = 0;
-      for (const float w : row) expected += static_cast<double>(w) * sign;
-      EXPECT_NEAR(output[0], expected, std::fabs(expected) * 1e-4) << info.name;
+      Quantized x;
+      for (std::int64_t t = 0; t < tokens; ++t) {
+        for (std::int64_t c = 0; c < cols; ++c) {
+          const bool negative = t % 4 == 1 || (t % 4 == 2 && c % 2 == 1) || (t % 4 == 3 && c % 4 >= 2);
+          x.values.push_back(negative ? -1.0F : 1.0F);
+        }
+      }
+      quantize(table, tokens, cols, x);
+      ASSERT_EQ(x.quantized[0], 127);
+      ASSERT_EQ(x.quantized[static_cast<std::size_t>(cols)], -127);
+      for (const std::int64_t together : {std::int64_t{1}, std::int64_t{2}, tokens}) {
+        std::vector<float> output(static_cast<std::size_t>(tokens * 16));
+        table.matmul({type, 16, cols, packed.data(), packed.size()}, 0, 16, x.view(cols), together,
+                     output.data(), 16, false);
+        for (std::int64_t t = 0; t < together; ++t) {
+          double expected = 0;
+          double magnitude = 0;
+          for (std::int64_t c = 0; c < cols; ++c) {
+            const double product = static_cast<double>(row[static_cast<std::size_t>(c)]) *
+                                   x.values[static_cast<std::size_t>(t * cols + c)];
+            expected += product;
+            magnitude += std::fabs(product);
+          }
+          for (std::size_t r = 0; r < 16; ++r) {
+            ASSERT_NEAR(output[static_cast<std::size_t>(t) * 16 + r], expected, magnitude * 2e-5 + 1e-5)
+                << dtypeInfo(type)->name << " filled with " << fill << ", token " << t << " of " << together
+                << ", row " << r;
+          }
+        }
+      }
     }
   }
 }

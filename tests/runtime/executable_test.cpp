@@ -56,7 +56,7 @@ TEST(Executable, KernelsOfEveryInstructionSetAgree) {
   LoadedModel plain(smolLm(), options);
   const auto tokens = someTokens(12, plain.executable().vocabularySize());
   const auto expected = plain.run(tokens, 0, blocks(0, 4), 4);
-  for (const char* name : {"avx2", "avx512vnni"}) {
+  for (const char* name : {"avx2", "avxvnni", "avx512vnni"}) {
     if (kernels::cpu::selectKernels(name) == nullptr) continue;
     options.kernels = name;
     LoadedModel model(smolLm(), options);

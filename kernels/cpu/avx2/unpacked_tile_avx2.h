@@ -1,0 +1,111 @@
+// A tile of 16 rows times many tokens: 256 columns at a time are unpacked once into bytes and floats on the
+// stack, and all tokens run over them. The first cache holds it:
+//
+//   quants    [8 groups][8 quads][16 rows × 4 columns]             4 KiB
+//   scales    [8 groups][halves][16 rows] and corrections alike    1 KiB (2 with two halves)
+//   results   [64 tokens][16 rows]                                 4 KiB
+//
+// and the tokens' 256 activations come through it. A (row, token) adds its groups one after another from the
+// first to the last with the operations of TileMatmul, so the bits are the same as for one token.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cpu/avx2/dots_avx2.h"
+#include "kernels/cpu/tile_matmul.h"
+
+namespace quern::kernels::cpu {
+namespace {
+
+template <class Simd, class F>
+struct UnpackedTile {
+  using Tile = TileMatmul<Simd, F>;
+  using Floats = typename Simd::Floats;
+  static constexpr std::int64_t kGroups = 8;
+  static constexpr std::int64_t kColumns = 32 * kGroups;
+  /// Unpacking costs about as much as one token; this many make it a small part.
+  static constexpr std::int64_t kBlockTokens = 64;
+
+  struct Group {
+    alignas(64) std::byte bytes[512];
+    float scale[F::halves][16];
+    float correction[F::halves][16];
+  };
+
+  /// Unpacks `groups` groups from `source`, a whole number of blocks; returns where the next ones begin.
+  static const std::byte* unpack(const std::byte* source, std::int64_t groups, Group* unpacked) {
+    for (std::int64_t first = 0; first < groups; first += F::groupsPerBlock, source += F::blockBytes) {
+      Floats superScale = Simd::zero();
+      Floats superMinimum = Simd::zero();
+      if constexpr (F::isSuper) {
+        superScale = Simd::loadHalf(source);
+        if constexpr (F::minimums == Minimums::kSuper) superMinimum = Simd::loadHalf(source + 32);
+      }
+      for (int g = 0; g < F::groupsPerBlock; ++g) {
+        const std::byte* at = source + F::headerBytes + g * F::groupBytes;
+        Group& group = unpacked[first + g];
+        const auto scales = Tile::readScales(at, superScale, superMinimum);
+        for (int h = 0; h < F::halves; ++h) {
+          Simd::store(group.scale[h], scales.scale[h]);
+          Simd::store(group.correction[h], scales.correction[h]);
+        }
+        Dots<Simd, F>::unpackGroup(at + F::scaleBytes + F::minimumBytes, group.bytes);
+      }
+    }
+    return source;
+  }
+
+  /// y[t] += the unpacked groups times the tokens' activations.
+  template <int T>
+  static void multiply(const Group* unpacked, std::int64_t groups, const TokenActivations* x, float* results,
+                       bool begins) {
+    Floats y[T];
+    for (int t = 0; t < T; ++t) y[t] = begins ? Simd::zero() : Simd::load(results + 16 * t);
+    for (std::int64_t g = 0; g < groups; ++g) {
+      const Group& group = unpacked[g];
+      typename Simd::Ints acc[T][F::halves];
+      Dots<Simd, F>::template unpacked<T>(group.bytes, x, 32 * g, acc);
+      typename Tile::GroupScales scales;
+      for (int h = 0; h < F::halves; ++h) {
+        scales.scale[h] = Simd::load(group.scale[h]);
+        scales.correction[h] = Simd::load(group.correction[h]);
+      }
+      Tile::template addDots<T>(acc, scales, x, 32 * g, y);
+    }
+    for (int t = 0; t < T; ++t) Simd::store(results + 16 * t, y[t]);
+  }
+
+  static void run(const std::byte* tile, std::int64_t cols, const Activations& x, std::int64_t tokens,
+                  std::int64_t rows, float* output, std::int64_t stride, bool accumulate) {
+    Group unpacked[kGroups];
+    alignas(64) float results[kBlockTokens * 16];
+    for (std::int64_t first = 0; first < tokens; first += kBlockTokens) {
+      const std::int64_t end = first + kBlockTokens < tokens ? first + kBlockTokens : tokens;
+      const std::byte* source = tile;
+      for (std::int64_t column = 0; column < cols; column += kColumns) {
+        const std::int64_t groups = (cols - column < kColumns ? cols - column : kColumns) / 32;
+        source = unpack(source, groups, unpacked);
+        const auto at = [&](std::int64_t t) {
+          return TokenActivations{x.quantized + t * cols + column,
+                                  x.scales + (t * cols + column) / kActivationBlock,
+                                  x.sums + (t * cols + column) / kSumBlock};
+        };
+        std::int64_t t = first;
+        for (; t + 2 <= end; t += 2) {
+          const TokenActivations two[2] = {at(t), at(t + 1)};
+          multiply<2>(unpacked, groups, two, results + 16 * (t - first), column == 0);
+        }
+        if (t < end) {
+          const TokenActivations one[1] = {at(t)};
+          multiply<1>(unpacked, groups, one, results + 16 * (t - first), column == 0);
+        }
+      }
+      for (std::int64_t t = first; t < end; ++t) {
+        storeTile<Simd>(Simd::load(results + 16 * (t - first)), rows, output + t * stride, accumulate);
+      }
+    }
+  }
+};
+
+}  // namespace
+}  // namespace quern::kernels::cpu
