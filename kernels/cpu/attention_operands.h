@@ -4,7 +4,7 @@
 // An operand has at(k, v): vector v of row k. For keys a row is one element of 64 keys (k: element, v: keys
 // 16v … 16v+15), for values it is one key (k: key, v: elements 16v … 16v+15). from(v) is the same operand
 // with its first v vectors left out. What at() gives is the same float32 for a tile and for the cache it came
-// from, so it does not matter to a result which of them served it.
+// from, so it does not matter to a result which of them served it. kIsWide: at() is a load and no more.
 //
 // fetchAhead(k) asks for what row k of the next tile will read. A tile ahead is about a microsecond, several
 // times what memory takes to answer; the processor's own prefetchers begin anew at every page, and a block is
@@ -31,11 +31,15 @@ typename Simd::Floats loadElements(const std::byte* p) {
 }
 
 /// Into the second-level cache.
-inline void fetchLine(const std::byte* p) { __builtin_prefetch(p, 0, 2); }
+template <class Simd>
+void fetchLine(const std::byte* p) {
+  __builtin_prefetch(p, 0, 2);
+}
 
 /// A float32 tile [rows, stride].
 template <class Simd>
 struct FloatTile {
+  static constexpr bool kIsWide = true;
   const float* data;
   std::int64_t stride;
 
@@ -50,6 +54,7 @@ struct FloatTile {
 /// Two blocks of keys in the cache. from() takes even numbers, unless only vector 0 is read afterwards.
 template <class Simd, KvType kType>
 struct CachedKeys {
+  static constexpr bool kIsWide = false;
   static constexpr std::int64_t kBytes = static_cast<std::int64_t>(kvElementBytes(kType));
   const std::byte* block[2];  ///< elements, past the header
   const std::byte* next[2];   ///< the same of the next tile
@@ -68,7 +73,7 @@ struct CachedKeys {
   }
   template <int kVectors>
   void fetchAhead(std::int64_t k) const {
-    for (int v = 0; v < kVectors; v += 2) fetchLine(next[v / 2] + k * kKvBlock * kBytes);
+    for (int v = 0; v < kVectors; v += 2) fetchLine<Simd>(next[v / 2] + k * kKvBlock * kBytes);
   }
 };
 
@@ -76,6 +81,7 @@ struct CachedKeys {
 /// unless only vector 0 is read afterwards.
 template <class Simd, KvType kType>
 struct CachedValues {
+  static constexpr bool kIsWide = false;
   static constexpr std::int64_t kBytes = static_cast<std::int64_t>(kvElementBytes(kType));
   const std::byte* block[2];  ///< elements, past the header
   const std::byte* next[2];   ///< the same of the next tile
@@ -96,7 +102,8 @@ struct CachedValues {
   }
   template <int kVectors>
   void fetchAhead(std::int64_t k) const {
-    for (std::int64_t byte = 0; byte < 16 * kVectors * kBytes; byte += 64) fetchLine(row(next, k) + byte);
+    for (std::int64_t byte = 0; byte < 16 * kVectors * kBytes; byte += 64)
+      fetchLine<Simd>(row(next, k) + byte);
   }
   const std::byte* row(const std::byte* const* blocks, std::int64_t k) const {
     return blocks[k / kKvBlock] + k % kKvBlock * rowBytes;
@@ -144,6 +151,7 @@ CachedValues<Simd, kType> cachedValues(const CacheTile& tile, const CacheTile& n
 template <class Simd, KvType kType>
 void widenKeys(const CachedKeys<Simd, kType>& keys, std::int64_t headDim, std::int64_t vectors, float* tile) {
   for (std::int64_t k = 0; k < headDim; ++k) {
+    keys.template fetchAhead<kTileKeys / 16>(k);
     for (std::int64_t v = 0; v < vectors; ++v) Simd::store(tile + k * kTileKeys + 16 * v, keys.at(k, v));
   }
 }
@@ -153,6 +161,8 @@ template <class Simd, KvType kType>
 void widenValues(const CachedValues<Simd, kType>& values, std::int64_t headDim, std::int64_t count,
                  float* tile, std::int64_t stride) {
   for (std::int64_t k = 0; k < count; ++k) {
+    for (std::int64_t byte = 0; byte < values.rowBytes; byte += 64)
+      fetchLine<Simd>(values.row(values.next, k) + byte);
     std::int64_t v = 0;
     for (; 16 * v + 16 <= headDim; ++v) Simd::store(tile + k * stride + 16 * v, values.at(k, v));
     const std::int64_t rest = headDim - 16 * v;

@@ -46,12 +46,13 @@ void multiplyBlock(const float* a, std::int64_t aStride, const Operand& b, std::
 template <class Simd, int kRows, class Operand>
 void multiplyRows(const float* a, std::int64_t aStride, const Operand& b, std::int64_t depth, float* c,
                   std::int64_t cStride, std::int64_t vectors, const float* decay) {
-  constexpr int kWide = Simd::kAttentionVectors;
+  // More rows than kRowBlock leave registers for fewer vectors.
+  constexpr int kWide = kRows > kRowBlock && Simd::kAttentionVectors > 2 ? 2 : Simd::kAttentionVectors;
   std::int64_t v = 0;
   for (; v + kWide <= vectors; v += kWide) {
     multiplyBlock<Simd, kRows, kWide>(a, aStride, b.from(v), depth, c + 16 * v, cStride, decay);
   }
-  if constexpr (kWide > 2) {
+  if constexpr (Simd::kAttentionVectors > 2) {
     for (; v + 2 <= vectors; v += 2) {
       multiplyBlock<Simd, kRows, 2>(a, aStride, b.from(v), depth, c + 16 * v, cStride, decay);
     }
@@ -71,6 +72,12 @@ void multiply(const float* a, std::int64_t aStride, std::int64_t rows, const Ope
                               decay == nullptr ? nullptr : decay + r);
     r += kRows;
   };
+  // Seven and eight query heads share a key in many models: widening their elements once is worth more than
+  // wide blocks.
+  if constexpr (!Operand::kIsWide && Simd::kAttentionVectors > 2) {
+    if (rows == 8) return next.template operator()<8>();
+    if (rows == 7) return next.template operator()<7>();
+  }
   while (rows - r >= kRowBlock) next.template operator()<kRowBlock>();
   if (rows - r >= 4) next.template operator()<4>();
   if (rows - r == 3) next.template operator()<3>();

@@ -20,7 +20,7 @@ inline constexpr std::int64_t kActivationBlock = 32;
 inline constexpr std::int64_t kSumBlock = 16;
 /// Activations of prompts are quantized in blocks of this many values (the last block of a row may be
 /// shorter).
-inline constexpr std::int64_t kPanelBlock = 256;
+inline constexpr std::int64_t kPanelBlock = 64;
 /// Tokens of a prompt that are multiplied together: their sums for two tiles of rows fill 24 registers.
 inline constexpr std::int64_t kPanelTokens = 12;
 /// Alignment of packed matrices and of rows of quantized activations: one cache line, one 512-bit vector.
@@ -55,11 +55,11 @@ inline constexpr std::int64_t panelBlocks(std::int64_t cols) {
 /// one a token:
 ///   quantized  [group][cols / 4][kPanelTokens][4]
 ///   scales     [group][panelBlocks(cols)][kPanelTokens]
-///   sums       as scales: sums of the int8 values
+///   starts     as scales: what the kernel's integer sums start from, −128 times the sum of the int8 values
 struct PanelActivations {
   std::int8_t* quantized = nullptr;  ///< kAlignment-aligned
   float* scales = nullptr;
-  std::int32_t* sums = nullptr;
+  std::int32_t* starts = nullptr;
 };
 
 enum class KvType : std::uint8_t { kF32, kF16, kQ8_0 };
@@ -160,10 +160,9 @@ struct Kernels {
 
   // --- matrix times the activations of a prompt
   // --------------------------------------------------------------------
-  // Null in tables whose matmul() is as good. Weights are brought to int8 with one scale per row and
-  // kPanelBlock columns first: a rounding of 1/254 of the block's largest weight, an order below that of
-  // 4-bit weights. A prompt's tokens always go this way and no others do, so that an answer does not depend
-  // on the batch.
+  // Null in tables whose matmul() is as good. Weights are brought to int8 with one scale for a row's 64
+  // columns first: a rounding of 1/254 of the largest of them, an order below that of 4-bit weights. A
+  // prompt's tokens always go this way and no others do, so that an answer does not depend on the batch.
   /// Writes token `token` of `target` from one row [cols], scale = max|x| / 127. cols % 32 == 0.
   void (*quantizePanelRow)(const float* x, std::int64_t cols, const PanelActivations& target,
                            std::int64_t token);

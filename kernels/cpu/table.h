@@ -29,7 +29,7 @@ constexpr Kernels makeTable(const char* name) {
           .add = addVectors<Simd>,
           .storeKv = storeKv<Simd>,
           .attentionScratchFloats = attentionScratchFloats<Simd>,
-          .attentionPartialFloats = attentionPartialFloats,
+          .attentionPartialFloats = attentionPartialFloats<Simd>,
           .attend = attend<Simd>,
           .mergeAttention = mergeAttention<Simd>,
           .int8Peak = Simd::int8Peak};

@@ -134,19 +134,24 @@ struct TileMatmul {
     }
   }
 
-  /// y[t] += scale · sx · acc + correction · sum, half by half: the one order in which groups are added.
+  /// y += scale · sx · acc + correction · sum for one half of a group and one token.
+  static void addHalf(const Ints& acc, const Floats& scale, const Floats& correction, float sx, float sum,
+                      Floats& y) {
+    y = Simd::fma(Simd::toFloats(acc), Simd::mul(scale, Simd::set(sx)), y);
+    if constexpr (kOffset != 0 || F::minimums != Minimums::kNone) {
+      y = Simd::fma(correction, Simd::set(sum), y);
+    }
+  }
+
+  /// A group's halves in the one order in which they are added to a row and token.
   template <int T>
   static void addDots(const Ints (&acc)[T][F::halves], const GroupScales& scales, const TokenActivations* x,
                       std::int64_t column, Floats (&y)[T]) {
     unrolled<T>([&]<int t>() __attribute__((always_inline)) {
-      const Floats sx = Simd::set(x[t].scales[column / kActivationBlock]);
       const float* sums = x[t].sums + column / kSumBlock;
       unrolled<F::halves>([&]<int h>() __attribute__((always_inline)) {
-        y[t] = Simd::fma(Simd::toFloats(acc[t][h]), Simd::mul(scales.scale[h], sx), y[t]);
-        if constexpr (kOffset != 0 || F::minimums != Minimums::kNone) {
-          const float sum = F::halves == 2 ? sums[h] : sums[0] + sums[1];
-          y[t] = Simd::fma(scales.correction[h], Simd::set(sum), y[t]);
-        }
+        addHalf(acc[t][h], scales.scale[h], scales.correction[h], x[t].scales[column / kActivationBlock],
+                F::halves == 2 ? sums[h] : sums[0] + sums[1], y[t]);
       });
     });
   }

@@ -49,6 +49,13 @@ inline void clickRow(QListView& list, int row, Qt::MouseButton button = Qt::Left
   click(*list.viewport(), list.visualRect(index).center(), button);
 }
 
+/// Ends the waiting for an answer from any menu.
+inline void closeMenus() {
+  for (QWidget* top : QApplication::topLevelWidgets()) {
+    if (qobject_cast<QMenu*>(top) != nullptr) top->close();
+  }
+}
+
 /// Presses the entry of a menu that reads `text`.
 inline void choose(QMenu& menu, const QString& text) {
   for (QAction* action : menu.actions()) {
@@ -60,7 +67,7 @@ inline void choose(QMenu& menu, const QString& text) {
     return;
   }
   ADD_FAILURE() << "the menu has no entry “" << qPrintable(text) << "”";
-  menu.close();
+  closeMenus();
 }
 
 /// Drops a file onto the window as a file manager does.
@@ -127,9 +134,7 @@ class Hands {
       if (step(next)) return;
       if (tries > 0) return wait(tries - 1);
       // Nothing may wait for hands that will not come.
-      for (QWidget* top : QApplication::topLevelWidgets()) {
-        if (qobject_cast<QMenu*>(top) != nullptr) top->close();
-      }
+      closeMenus();
       if (auto* dialog = qobject_cast<QDialog*>(QApplication::activeModalWidget())) dialog->reject();
     });
   }

@@ -155,7 +155,7 @@ TEST_F(WindowFoldersTest, AChatIsRenamedInTheListAndFromTheTopAndPinned) {
   EXPECT_EQ(titles(), QStringLiteral("Pinned, Crust, Today, Wheat"));
 }
 
-TEST_F(WindowFoldersTest, TheChatThatIsOpenStaysMarkedWhereverItMoves) {
+TEST_F(WindowFoldersTest, AChatThatWasDeletedFromTheTopComesBackIntoItsFolderAndIsShownThere) {
   makeFolder(QStringLiteral("Baking"));
   test::clickRow(*list(), rowOf(QStringLiteral("Bread")));
   const auto open = test_->conversation.chat();
@@ -169,7 +169,9 @@ TEST_F(WindowFoldersTest, TheChatThatIsOpenStaysMarkedWhereverItMoves) {
   EXPECT_FALSE(test_->conversation.chat());
   test::click(*test_->find("toastAction"));
   EVENTUALLY(test_->conversation.chat() == open);
-  EXPECT_GE(rowOf(QStringLiteral("Bread")), 0);
+  EXPECT_NE(folderOf("Bread"), std::nullopt);
+  EXPECT_EQ(titles(), QStringLiteral("Today, Wheat, Folders, Baking, Bread"));
+  EXPECT_EQ(list()->currentIndex().data().toString(), QStringLiteral("Bread"));
 }
 
 }  // namespace

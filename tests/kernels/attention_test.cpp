@@ -50,7 +50,10 @@ TEST_P(Attention, AgreesWithThePlainSoftmax) {
            AttentionShape{f16, 128, 25, 1, 1000, 300, 0},  // a window of more than a chunk
            AttentionShape{q8, 32, 13, 1, 511, 256, 0},     // a window that begins with a chunk
            AttentionShape{f16, 96, 1, 16, 77, 64, 0},      // many heads: widened for one token
-           AttentionShape{f32, 576, 2, 1, 90, 0, 0},       // long heads
+           AttentionShape{f16, 128, 1, 8, 300, 0, 0},      // eight and seven rows have blocks of their own
+           AttentionShape{q8, 96, 1, 7, 300, 70, 0},
+           AttentionShape{q8, 64, 1, 11, 127, 0, 0},  // two blocks of rows from the cache
+           AttentionShape{f32, 576, 2, 1, 90, 0, 0},  // long heads
        }) {
     const AttentionCache cache(*GetParam(), shape.type, shape.first + shape.tokens, shape.headDim);
     const auto query = normalFloats(shape.queryFloats(), 1.0F, 99);

@@ -31,10 +31,10 @@ struct Case {
     const std::int64_t groups = (tokens + kPanelTokens - 1) / kPanelTokens * kPanelTokens;
     quantized.resize(static_cast<std::size_t>(groups * cols) + kAlignment);
     scales.resize(static_cast<std::size_t>(groups * panelBlocks(cols)));
-    sums.resize(scales.size());
+    starts.resize(scales.size());
     auto* aligned = reinterpret_cast<std::int8_t*>(
         (reinterpret_cast<std::uintptr_t>(quantized.data()) + kAlignment - 1) / kAlignment * kAlignment);
-    activations = {aligned, scales.data(), sums.data()};
+    activations = {aligned, scales.data(), starts.data()};
     for (std::int64_t t = 0; t < tokens; ++t) {
       table.quantizePanelRow(values.data() + t * cols, cols, activations, t);
     }
@@ -74,7 +74,7 @@ struct Case {
   PackedMatrix weights;
   std::vector<std::int8_t> quantized;
   std::vector<float> scales;
-  std::vector<std::int32_t> sums;
+  std::vector<std::int32_t> starts;
   PanelActivations activations;
 };
 
@@ -92,21 +92,18 @@ void compare(const Case& c, const char* name) {
   for (std::int64_t t = 0; t < c.tokens; ++t) {
     for (std::int64_t r = 0; r < c.rows; ++r) {
       double expected = 0;
-      double allowed = 1e-6;
-      for (std::int64_t begin = 0; begin < c.cols; begin += kPanelBlock) {
-        double largest = 0;
-        double activations = 0;
-        for (std::int64_t col = begin; col < std::min(c.cols, begin + kPanelBlock); ++col) {
-          const double w = c.plain[static_cast<std::size_t>(r * c.cols + col)];
-          const double a = c.activation(t, col) * c.scale(t, col);
-          expected += w * a;
-          largest = std::max(largest, std::fabs(w));
-          activations += std::fabs(a);
-        }
-        // Half a step each, if every rounding went the same way; the step comes from a bound of the weights
-        // that random quants reach only nearly.
-        allowed += 1.5 * largest / 127 * 0.7 * activations;
+      double largest = 0;
+      double activations = 0;
+      for (std::int64_t col = 0; col < c.cols; ++col) {
+        const double w = c.plain[static_cast<std::size_t>(r * c.cols + col)];
+        const double a = c.activation(t, col) * c.scale(t, col);
+        expected += w * a;
+        largest = std::max(largest, std::fabs(w));
+        activations += std::fabs(a);
       }
+      // Half a step each, if every rounding went the same way; the step comes from a bound of the weights
+      // that random quants reach only nearly.
+      const double allowed = 1e-6 + 1.5 * largest / 127 * 0.7 * activations;
       const double y = output[static_cast<std::size_t>(t * c.rows + r)];
       ASSERT_NEAR(y, expected, allowed)
           << name << " rows " << c.rows << " cols " << c.cols << " token " << t << " row " << r;
@@ -115,7 +112,7 @@ void compare(const Case& c, const char* name) {
     }
   }
   if (c.rows * c.tokens < 64) return;  // too few for a mean
-  EXPECT_LT(std::sqrt(squaredError / squares), 0.012) << name << " rows " << c.rows << " cols " << c.cols;
+  EXPECT_LT(std::sqrt(squaredError / squares), 0.015) << name << " rows " << c.rows << " cols " << c.cols;
 }
 
 TEST_P(Panel, AgreesWithDequantizedWeightsOverOddShapes) {

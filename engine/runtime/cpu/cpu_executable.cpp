@@ -31,7 +31,7 @@ std::size_t panelRows(std::int64_t tokens) {
   return static_cast<std::size_t>((tokens + kGroup - 1) / kGroup * kGroup);
 }
 
-/// Bytes of their scales, or of their sums.
+/// Bytes of their scales, or of what their integer sums start from.
 std::size_t panelScaleBytes(std::int64_t tokens, std::int64_t widest) {
   static_assert(sizeof(float) == sizeof(std::int32_t));
   return rounded(panelRows(tokens) * static_cast<std::size_t>(kernels::cpu::panelBlocks(widest)) *
@@ -67,7 +67,7 @@ base::Result<ActivationSpace> ActivationSpace::make(std::int64_t tokens, std::in
   at += rounded(panelRows(tokens) * static_cast<std::size_t>(widest));
   space.panel_.scales = reinterpret_cast<float*>(at);
   at += panelScaleBytes(tokens, widest);
-  space.panel_.sums = reinterpret_cast<std::int32_t*>(at);
+  space.panel_.starts = reinterpret_cast<std::int32_t*>(at);
   return space;
 }
 

@@ -182,25 +182,21 @@ struct Dots {
     }
   }
 
-  /// The sums of a group that unpackGroup() has written: for many tokens.
+  /// The sums of half `h` of a group that unpackGroup() has written: for many tokens.
   template <int T>
-  static void unpacked(const std::byte* bytes, const TokenActivations* x, std::int64_t column,
-                       Ints (&acc)[T][F::halves]) {
-    for (int h = 0; h < F::halves; ++h) {
-      for (int run = 0; run < kQuadsAHalf / kRun; ++run) {
-        Ints sums[T];
-        for (int i = 0; i < kRun; ++i) {
-          const int quad = h * kQuadsAHalf + run * kRun + i;
-          const Bytes weights = Simd::loadBytes(bytes + 64 * quad);
-          for (int t = 0; t < T; ++t) {
-            const __m256i four = fourActivations(x[t].quantized + column + 4 * quad);
-            sums[t] = i == 0 ? first(weights, four) : add(sums[t], weights, four);
-          }
-        }
+  static void unpackedHalf(const std::byte* bytes, const TokenActivations* x, std::int64_t column, int h,
+                           Ints (&acc)[T]) {
+    for (int run = 0; run < kQuadsAHalf / kRun; ++run) {
+      Ints sums[T];
+      for (int i = 0; i < kRun; ++i) {
+        const int quad = h * kQuadsAHalf + run * kRun + i;
+        const Bytes weights = Simd::loadBytes(bytes + 64 * quad);
         for (int t = 0; t < T; ++t) {
-          acc[t][h] = run == 0 ? widen(sums[t]) : addWide(acc[t][h], widen(sums[t]));
+          const __m256i four = fourActivations(x[t].quantized + column + 4 * quad);
+          sums[t] = i == 0 ? first(weights, four) : add(sums[t], weights, four);
         }
       }
+      for (int t = 0; t < T; ++t) acc[t] = run == 0 ? widen(sums[t]) : addWide(acc[t], widen(sums[t]));
     }
   }
 };

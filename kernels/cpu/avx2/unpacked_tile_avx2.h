@@ -9,6 +9,8 @@
 // first to the last with the operations of TileMatmul, so the bits are the same as for one token.
 #pragma once
 
+#include <immintrin.h>
+
 #include <cstdint>
 
 #include "kernels/cpu/avx2/dots_avx2.h"
@@ -55,22 +57,38 @@ struct UnpackedTile {
     return source;
   }
 
+  /// sums[h] of every group as addHalf() takes them: [groups][halves].
+  static void halfSums(const float* sums, std::int64_t groups, float* result) {
+    if constexpr (F::halves == 2) {
+      for (std::int64_t i = 0; i < 2 * groups; ++i) result[i] = sums[i];
+    } else if (groups == kGroups) {
+      const __m256 pairs = _mm256_hadd_ps(_mm256_loadu_ps(sums), _mm256_loadu_ps(sums + 8));
+      _mm256_storeu_ps(result, _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(pairs), 0xD8)));
+    } else {
+      for (std::int64_t g = 0; g < groups; ++g) result[g] = sums[2 * g] + sums[2 * g + 1];
+    }
+  }
+
   /// y[t] += the unpacked groups times the tokens' activations.
   template <int T>
   static void multiply(const Group* unpacked, std::int64_t groups, const TokenActivations* x, float* results,
                        bool begins) {
     Floats y[T];
-    for (int t = 0; t < T; ++t) y[t] = begins ? Simd::zero() : Simd::load(results + 16 * t);
+    float sums[T][kGroups * F::halves];
+    for (int t = 0; t < T; ++t) {
+      y[t] = begins ? Simd::zero() : Simd::load(results + 16 * t);
+      halfSums(x[t].sums, groups, sums[t]);
+    }
     for (std::int64_t g = 0; g < groups; ++g) {
       const Group& group = unpacked[g];
-      typename Simd::Ints acc[T][F::halves];
-      Dots<Simd, F>::template unpacked<T>(group.bytes, x, 32 * g, acc);
-      typename Tile::GroupScales scales;
       for (int h = 0; h < F::halves; ++h) {
-        scales.scale[h] = Simd::load(group.scale[h]);
-        scales.correction[h] = Simd::load(group.correction[h]);
+        typename Simd::Ints acc[T];
+        Dots<Simd, F>::template unpackedHalf<T>(group.bytes, x, 32 * g, h, acc);
+        for (int t = 0; t < T; ++t) {
+          Tile::addHalf(acc[t], Simd::load(group.scale[h]), Simd::load(group.correction[h]), x[t].scales[g],
+                        sums[t][g * F::halves + h], y[t]);
+        }
       }
-      Tile::template addDots<T>(acc, scales, x, 32 * g, y);
     }
     for (int t = 0; t < T; ++t) Simd::store(results + 16 * t, y[t]);
   }

@@ -1,17 +1,18 @@
 // Prompts: many tokens times a panel of weights expanded to int8.
 //
-// A packed 4-bit group costs three floating operations a token beside its eight multiply-adds, on the same
-// two ports: no more than two thirds of the peak. So for prompts the weights of 16 rows × 256 columns are
-// brought to a common int8 scale a row first (a block of a K format spans as many columns), and the
-// activations to one a block: now 64 multiply-adds share those three operations.
+// A packed 4-bit group of 32 columns costs three or four floating operations a token beside its eight
+// multiply-adds, on the same two ports, and its integers need unpacking: about half of the peak. So for
+// prompts the weights are brought to one int8 scale for a row of 64 columns first, the activations likewise,
+// and three operations follow sixteen multiply-adds: 84 % at best.
 //
-//   panel   [quad of columns][tile of 16 rows][16 rows × 4 columns]   8 KiB for two tiles: stays in the first
-//   cache u       round(w / s) + 128, unsigned as vpdpbusd wants it;  s = bound of |w| over the block / 127
-//   y[r,t]  Σ_blocks s[r,b] · sx[t,b] · (Σ u·a − 128 · Σ a)         the last sum is where the integers start
-//   from
+//   panel   [quad of columns][tile of 16 rows][16 rows × 4 columns]   256 columns of two tiles, 8 KiB
+//   u       round(w / s) + 128 as vpdpbusd wants it;  s = bound of |w| over a row's 64 columns / 127
+//   y[r,t]  Σ_64 s[r] · sx[t] · (Σ u·a − 128 · Σ a)                   the integers start from the last sum
 //
-// Expanding takes about 300 cycles a tile and block, once for all tokens of the call; 512 tokens then take
-// 16,384. Two tiles × 12 tokens are 24 sums in registers: 12 broadcasts and 2 loads feed 24 multiply-adds.
+// Longer blocks are faster, but activations have outliers and rows have large weights: against exact groups
+// SmolLM2's perplexity grows by 0.2 % with blocks of 64, 0.7 % with 128 and 1.4 % with 256. Expanding takes
+// about 300 cycles for a tile and 256 columns, once for all tokens of the call; 512 tokens then take 20,000.
+// Two tiles × 12 tokens are 24 sums in registers: 12 broadcasts and 2 loads feed 24 multiply-adds.
 
 #include "kernels/cpu/avx512vnni/panel_avx512vnni.h"
 
@@ -29,14 +30,17 @@ constexpr int kTiles = 2;
 constexpr std::int64_t kMostTokens = 44 * kPanelTokens;
 /// How far ahead the activations are asked for.
 constexpr int kPrefetchQuads = 16;
-constexpr int kGroups = kPanelBlock / 32;
-constexpr int kQuads = kPanelBlock / 4;
+/// Columns that are expanded at once.
+constexpr std::int64_t kColumns = 256;
+constexpr int kGroupsABlock = kPanelBlock / 32;
+constexpr int kQuads = kColumns / 4;
+constexpr int kBlocks = kColumns / kPanelBlock;
 constexpr std::int64_t kZeroPoint = 128;
 
-/// One block of columns of up to two tiles, expanded.
+/// Some columns of up to two tiles, expanded.
 struct Panel {
   alignas(64) std::uint8_t weights[kQuads][kTiles][64];
-  alignas(64) float scales[kTiles][16];
+  alignas(64) float scales[kBlocks][kTiles][16];
 };
 
 /// The smallest and largest quant of a form once its offset is gone.
@@ -107,91 +111,99 @@ void unpackQuads(const std::byte* quants, int quad, __m512i& low, __m512i& high)
   }
 }
 
-/// Expands `groups` groups of one tile into panel column `tile`; `source` is the block of the first.
+/// A tile's scales, group by group.
 template <class F>
-void expand(const std::byte* source, int groups, int tile, Panel& panel) {
-  using Range = QuantRange<F>;
-  using Expansion = std::conditional_t<Range::isWide, WideExpansion, NarrowExpansion>;
+struct TileGroups {
   using Scales = typename TileMatmul<SimdAvx512, F>::GroupScales;
-  Scales scales[kGroups];
+
+  explicit TileGroups(const std::byte* tile) : block(tile) {}
+
+  /// Moves on to the next group and returns its scales.
+  Scales next() {
+    if (within == F::groupsPerBlock) {
+      within = 0;
+      block += F::blockBytes;
+    }
+    if constexpr (F::isSuper) {
+      if (within == 0) {
+        superScale = SimdAvx512::loadHalf(block);
+        if constexpr (F::minimums == Minimums::kSuper) superMinimum = SimdAvx512::loadHalf(block + 32);
+      }
+    }
+    group = block + F::headerBytes + within++ * F::groupBytes;
+    return TileMatmul<SimdAvx512, F>::readScales(group, superScale, superMinimum);
+  }
+  const std::byte* quants() const { return group + F::scaleBytes + F::minimumBytes; }
+
+  const std::byte* block;
+  const std::byte* group = nullptr;
+  int within = 0;
   __m512 superScale = _mm512_setzero_ps();
   __m512 superMinimum = _mm512_setzero_ps();
-  if constexpr (F::isSuper) {
-    superScale = SimdAvx512::loadHalf(source);
-    if constexpr (F::minimums == Minimums::kSuper) superMinimum = SimdAvx512::loadHalf(source + 32);
-  }
-  const auto groupAt = [&](int g) {
-    return source + (g / F::groupsPerBlock) * F::blockBytes + F::headerBytes +
-           (g % F::groupsPerBlock) * F::groupBytes;
-  };
+};
+
+/// Expands the next one or two groups of one tile, a block, into panel column `tile` from group `at` on.
+template <class F>
+void expandBlock(TileGroups<F>& from, int groups, int at, int tile, Panel& panel) {
+  using Range = QuantRange<F>;
+  using Expansion = std::conditional_t<Range::isWide, WideExpansion, NarrowExpansion>;
+  typename TileGroups<F>::Scales scales[kGroupsABlock];
+  const std::byte* quants[kGroupsABlock];
+  // What the largest and smallest possible quants would be worth: no weight is larger.
   __m512 bound = _mm512_setzero_ps();
   for (int g = 0; g < groups; ++g) {
-    scales[g] = TileMatmul<SimdAvx512, F>::readScales(groupAt(g), superScale, superMinimum);
+    scales[g] = from.next();
+    quants[g] = from.quants();
     for (int h = 0; h < F::halves; ++h) {
-      // w at q = 0 and at the largest unsigned q.
       const __m512 first = scales[g].correction[h];
       const __m512 last =
           _mm512_fmadd_ps(scales[g].scale[h], _mm512_set1_ps(Range::high - Range::low), first);
       bound = _mm512_max_ps(bound, _mm512_max_ps(_mm512_abs_ps(first), _mm512_abs_ps(last)));
     }
   }
-  // A block so small that its reciprocal overflows counts as zero.
+  // A row so small that its reciprocal overflows counts as zero.
   const __mmask16 isUsed = _mm512_cmp_ps_mask(bound, _mm512_set1_ps(1e-30F), _CMP_GT_OQ);
   const __m512 inverse = _mm512_maskz_div_ps(isUsed, _mm512_set1_ps(127.0F), bound);
-  _mm512_store_ps(panel.scales[tile], _mm512_maskz_mul_ps(isUsed, bound, _mm512_set1_ps(1.0F / 127.0F)));
+  _mm512_store_ps(panel.scales[at / kGroupsABlock][tile],
+                  _mm512_maskz_mul_ps(isUsed, bound, _mm512_set1_ps(1.0F / 127.0F)));
   for (int g = 0; g < groups; ++g) {
-    const Expansion low(_mm512_mul_ps(scales[g].scale[0], inverse),
-                        _mm512_mul_ps(scales[g].correction[0], inverse));
-    const Expansion high = F::halves == 1
-                               ? low
-                               : Expansion(_mm512_mul_ps(scales[g].scale[F::halves - 1], inverse),
-                                           _mm512_mul_ps(scales[g].correction[F::halves - 1], inverse));
-    const std::byte* quants = groupAt(g) + F::scaleBytes + F::minimumBytes;
+    const auto expansion = [&](int half) {
+      return Expansion(_mm512_mul_ps(scales[g].scale[half], inverse),
+                       _mm512_mul_ps(scales[g].correction[half], inverse));
+    };
+    const Expansion low = expansion(0);
+    const Expansion high = F::halves == 1 ? low : expansion(F::halves - 1);
     for (int quad = 0; quad < 4; ++quad) {
       __m512i a;
       __m512i b;
-      unpackQuads<F>(quants, quad, a, b);
-      _mm512_store_si512(panel.weights[8 * g + quad][tile], low(a));
-      _mm512_store_si512(panel.weights[8 * g + quad + 4][tile], high(b));
+      unpackQuads<F>(quants[g], quad, a, b);
+      _mm512_store_si512(panel.weights[8 * (at + g) + quad][tile], low(a));
+      _mm512_store_si512(panel.weights[8 * (at + g) + quad + 4][tile], high(b));
     }
   }
 }
 
-/// What multiply() reads of the activations: a block of columns of T tokens of a group.
+/// What multiply() reads of the activations: some columns of T tokens of a group.
 struct PanelTokens {
   const std::int8_t* quantized;
   const float* scales;
-  const std::int32_t* sums;
+  const std::int32_t* starts;
 };
 
-/// Where a block's products go: target = product (+ partial) (+ target).
-struct PanelTarget {
-  float* at;
-  std::int64_t stride;   ///< floats from one token to the next
-  const float* partial;  ///< sums of the blocks before, [tokens, kTiles · 16]; null in the first
-  bool accumulate;
-};
-
-/// One block of columns of T tokens times the panel. `rows`: rows of the last tile that exist.
+/// One block of columns of T tokens: totals[t][tile] (= or +=) s · sx · Σ.
 template <int Tiles, int T>
-void multiply(const Panel& panel, int quads, const PanelTokens& x, std::int64_t rows,
-              const PanelTarget& target) {
+void multiply(const Panel& panel, int block, int quads, const PanelTokens& x, bool adds, float* totals) {
   __m512i acc[T * Tiles];
   unrolled<T>([&]<int t>() __attribute__((always_inline)) {
-    const __m512i start = _mm512_set1_epi32(static_cast<std::int32_t>(-kZeroPoint) * x.sums[t]);
+    const __m512i start = _mm512_set1_epi32(x.starts[t]);
     unrolled<Tiles>([&]<int i>() __attribute__((always_inline)) { acc[t * Tiles + i] = start; });
   });
-  // The output is larger than the second cache: its lines are on their way while the sums are made.
-  unrolled<T>([&]<int t>() __attribute__((always_inline)) {
-    unrolled<Tiles>([&]<int i>() __attribute__((always_inline)) {
-      __builtin_prefetch(target.at + t * target.stride + 16 * i, 1);
-    });
-  });
   const std::int8_t* quantized = x.quantized;
+  const auto* weights = panel.weights + static_cast<std::int64_t>(block) * kPanelBlock / 4;
   for (int quad = 0; quad < quads; ++quad, quantized += 4 * kPanelTokens) {
     __m512i w[Tiles];
     unrolled<Tiles>([&]<int i>()
-                        __attribute__((always_inline)) { w[i] = _mm512_load_si512(panel.weights[quad][i]); });
+                        __attribute__((always_inline)) { w[i] = _mm512_load_si512(weights[quad][i]); });
     _mm_prefetch(reinterpret_cast<const char*>(quantized + kPrefetchQuads * 4 * kPanelTokens), _MM_HINT_T0);
     unrolled<T>([&]<int t>() __attribute__((always_inline)) {
       std::int32_t four;
@@ -202,25 +214,17 @@ void multiply(const Panel& panel, int quads, const PanelTokens& x, std::int64_t 
     });
   }
   unrolled<Tiles>([&]<int i>() __attribute__((always_inline)) {
-    const __m512 scale = _mm512_load_ps(panel.scales[i]);
-    const __mmask16 mask =
-        i + 1 < Tiles || rows >= 16 ? static_cast<__mmask16>(0xFFFF) : SimdAvx512::first(rows);
+    const __m512 scale = _mm512_load_ps(panel.scales[block][i]);
     unrolled<T>([&]<int t>() __attribute__((always_inline)) {
+      float* at = totals + 16 * (t * kTiles + i);
       const __m512 s = _mm512_mul_ps(scale, _mm512_set1_ps(x.scales[t]));
-      __m512 y = _mm512_cvtepi32_ps(acc[t * Tiles + i]);
-      if (target.partial != nullptr) {
-        y = _mm512_fmadd_ps(y, s, _mm512_loadu_ps(target.partial + 16 * (t * kTiles + i)));
-      } else {
-        y = _mm512_mul_ps(y, s);
-      }
-      float* at = target.at + t * target.stride + 16 * i;
-      if (target.accumulate) y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(mask, at));
-      _mm512_mask_storeu_ps(at, mask, y);
+      const __m512 y = _mm512_cvtepi32_ps(acc[t * Tiles + i]);
+      _mm512_store_ps(at, adds ? _mm512_fmadd_ps(y, s, _mm512_load_ps(at)) : _mm512_mul_ps(y, s));
     });
   });
 }
 
-/// Two tiles of rows (or one, the last) times tokens [first, first + tokens) of all blocks of columns.
+/// Two tiles of rows (or one, the last) times tokens [first, first + tokens).
 template <class F, int Tiles>
 void multiplyTiles(const PackedMatrix& weights, std::int64_t row, std::int64_t rows,
                    const PanelActivations& x, std::int64_t first, std::int64_t tokens, float* output,
@@ -228,30 +232,48 @@ void multiplyTiles(const PackedMatrix& weights, std::int64_t row, std::int64_t r
   const std::int64_t cols = weights.cols;
   const std::int64_t blocks = panelBlocks(cols);
   const std::size_t tileBytes = packedMatrixBytes(weights.type, kRowTile, cols);
+  const std::byte* source = weights.data + static_cast<std::size_t>(row / kRowTile) * tileBytes;
+  TileGroups<F> from[2] = {TileGroups<F>(source), TileGroups<F>(source + (Tiles - 1) * tileBytes)};
   Panel panel;
-  // The sums of earlier blocks lie close together: rows of the output are far apart, often by a power of two,
-  // and would push each other out of the cache.
-  alignas(64) float partial[kMostTokens * kTiles * 16];
-  for (std::int64_t block = 0; block < blocks; ++block) {
-    const std::int64_t column = block * kPanelBlock;
-    const int groups = static_cast<int>(std::min<std::int64_t>(kPanelBlock, cols - column) / 32);
-    for (int tile = 0; tile < Tiles; ++tile) {
-      expand<F>(weights.data + static_cast<std::size_t>(row / kRowTile + tile) * tileBytes +
-                    column / F::blockColumns * F::blockBytes,
-                groups, tile, panel);
+  // Kept close together: rows of the output are far apart, often by a power of two, and would push each other
+  // out of the cache.
+  alignas(64) float totals[kMostTokens * kTiles * 16];
+  constexpr auto kAllRows = static_cast<__mmask16>(0xFFFF);
+  const __mmask16 rowsOfLast = rows >= 16 * Tiles ? kAllRows : SimdAvx512::first(rows - 16 * (Tiles - 1));
+  for (std::int64_t column = 0; column < cols; column += kColumns) {
+    const auto width = static_cast<int>(std::min(kColumns, cols - column));
+    const bool isLast = column + width == cols;
+    for (int i = 0; i < Tiles; ++i) {
+      for (int g = 0; g < width / 32; g += kGroupsABlock) {
+        expandBlock<F>(from[i], std::min(kGroupsABlock, width / 32 - g), g, i, panel);
+      }
     }
-    const bool isLast = block + 1 == blocks;
     const auto run = [&]<int T>(std::int64_t t) {
       const std::int64_t group = t / kPanelTokens;
       const std::int64_t within = t % kPanelTokens;
-      const std::int64_t scale = (group * blocks + block) * kPanelTokens + within;
-      const PanelTokens at{x.quantized + (group * cols + column) * kPanelTokens + 4 * within,
-                           x.scales + scale, x.sums + scale};
-      float* before = partial + (t - first) * kTiles * 16;
-      const PanelTarget target = {isLast ? output + (t - first) * stride + row : before,
-                                  isLast ? stride : kTiles * 16, block > 0 ? before : nullptr,
-                                  isLast && accumulate};
-      multiply<Tiles, T>(panel, 8 * groups, at, isLast ? rows - 16 * (Tiles - 1) : 16, target);
+      float* total = totals + (t - first) * kTiles * 16;
+      float* out = output + (t - first) * stride + row;
+      if (isLast) {
+        // The output is larger than the second cache: its lines are on their way while the sums are made.
+        for (int i = 0; i < T * Tiles; ++i) {
+          __builtin_prefetch(out + i / Tiles * stride + 16 * (i % Tiles), 1);
+        }
+      }
+      for (int block = 0; block * kPanelBlock < width; ++block) {
+        const std::int64_t begin = column + block * kPanelBlock;
+        const std::int64_t scaleAt = (group * blocks + begin / kPanelBlock) * kPanelTokens + within;
+        const PanelTokens at{x.quantized + (group * cols + begin) * kPanelTokens + 4 * within,
+                             x.scales + scaleAt, x.starts + scaleAt};
+        multiply<Tiles, T>(panel, block, static_cast<int>(std::min(kPanelBlock, cols - begin) / 4), at,
+                           begin > 0, total);
+      }
+      for (int i = 0; isLast && i < T * Tiles; ++i) {
+        const __mmask16 mask = i % Tiles + 1 < Tiles ? kAllRows : rowsOfLast;
+        float* to = out + i / Tiles * stride + 16 * (i % Tiles);
+        __m512 y = _mm512_load_ps(total + 16 * (i / Tiles * kTiles + i % Tiles));
+        if (accumulate) y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(mask, to));
+        _mm512_mask_storeu_ps(to, mask, y);
+      }
     };
     for (std::int64_t t = first; t < first + tokens;) {
       const std::int64_t left = std::min(first + tokens - t, kPanelTokens - t % kPanelTokens);
@@ -300,7 +322,7 @@ void quantizePanelRowAvx512(const float* x, std::int64_t cols, const PanelActiva
     }
     const std::int64_t at = (group * blocks + block) * kPanelTokens + within;
     target.scales[at] = bound / 127.0F;
-    target.sums[at] = _mm512_reduce_add_epi32(sum);
+    target.starts[at] = static_cast<std::int32_t>(-kZeroPoint) * _mm512_reduce_add_epi32(sum);
   }
 }
 
