@@ -150,7 +150,7 @@ TEST(Machine, PeakMemoryGrowsWithWhatIsTouched) {
 
 TEST(Kernels, ExactlyOneTableIsChosenAndEveryOneHasAReason) {
   const auto tables = kernelTables(describeMachine());
-  ASSERT_EQ(tables.size(), 3U);
+  ASSERT_EQ(tables.size(), 4U);
   int chosen = 0;
   for (const KernelTable& table : tables) {
     EXPECT_FALSE(table.reason.empty()) << table.name;
