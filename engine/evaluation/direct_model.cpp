@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "engine/model/architecture.h"
-#include "engine/model/program.h"
 
 namespace quern::engine::evaluation {
 
@@ -16,7 +15,7 @@ base::Result<std::unique_ptr<DirectModel>> DirectModel::load(const std::filesyst
                                                              const runtime::Progress& progress) {
   std::unique_ptr<DirectModel> model(new DirectModel());
   QUERN_ASSIGN(model->file_, gguf::File::open(path));
-  QUERN_ASSIGN(const model::Program program, model::buildProgram(*model->file_));
+  QUERN_ASSIGN(model->program_, model::buildProgram(*model->file_));
   const std::int64_t blocksEach = (tokensPerSequence + runtime::kKvBlockTokens - 1) / runtime::kKvBlockTokens;
   const std::int64_t tokens = blocksEach * runtime::kKvBlockTokens * sequences;
   if (tokens > INT32_MAX) {
@@ -28,7 +27,8 @@ base::Result<std::unique_ptr<DirectModel>> DirectModel::load(const std::filesyst
   model->blocksEach_ = static_cast<std::size_t>(blocksEach);
   model->options_ = options;
   model->backend_ = runtime::makeCpuBackend();
-  QUERN_ASSIGN(model->executable_, model->backend_->compile(model->file_, program, options, progress));
+  QUERN_ASSIGN(model->executable_,
+               model->backend_->compile(model->file_, model->program_, options, progress));
   model->blocks_.resize(model->blocksEach_ * static_cast<std::size_t>(sequences));
   std::iota(model->blocks_.begin(), model->blocks_.end(), 0U);
   return model;

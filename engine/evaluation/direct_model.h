@@ -10,6 +10,7 @@
 
 #include "engine/base/result.h"
 #include "engine/gguf/file.h"
+#include "engine/model/program.h"
 #include "engine/runtime/backend.h"
 
 namespace quern::engine::evaluation {
@@ -26,6 +27,7 @@ class DirectModel {
                                                          const runtime::Progress& progress);
 
   const gguf::File& file() const { return *file_; }
+  const model::Program& program() const { return program_; }
   runtime::Executable& executable() { return *executable_; }
   const runtime::Executable& executable() const { return *executable_; }
   const runtime::CompileOptions& options() const { return options_; }
@@ -42,6 +44,7 @@ class DirectModel {
   DirectModel() = default;
 
   std::shared_ptr<const gguf::File> file_;
+  model::Program program_;
   std::unique_ptr<runtime::Backend> backend_;
   std::unique_ptr<runtime::Executable> executable_;
   runtime::CompileOptions options_;

@@ -168,11 +168,12 @@ base::Result<std::optional<std::string_view>> File::optionalString(std::string_v
   return optionalAt(*this, key, &Value::asString, kText);
 }
 
-void File::prefetch(const Tensor& tensor) const { Mapping::prefetch(tensor.data); }
-
-void File::release(const Tensor& tensor) const {
-  // Bytes that the caller of fromMemory() owns are not ours to drop.
-  if (!state_->mappings.empty()) Mapping::release(tensor.data);
+// Bytes that the caller of fromMemory() owns are not ours to read ahead or to drop.
+void File::prefetch(std::span<const std::byte> part) const {
+  if (!state_->mappings.empty()) Mapping::prefetch(part);
+}
+void File::release(std::span<const std::byte> part) const {
+  if (!state_->mappings.empty()) Mapping::release(part);
 }
 
 bool hasGgufMagic(const std::filesystem::path& path) {

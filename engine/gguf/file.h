@@ -124,9 +124,10 @@ class File {
   base::Result<std::optional<bool>> optionalBool(std::string_view key) const;
   base::Result<std::optional<std::string_view>> optionalString(std::string_view key) const;
 
-  /// Asks the kernel to read a tensor's pages ahead, or drops them; both are hints.
-  void prefetch(const Tensor& tensor) const;
-  void release(const Tensor& tensor) const;
+  /// Asks the system to read the pages of a part of a tensor's data ahead, or to take them out of this
+  /// process (touching them brings them back). Both are hints, from any thread.
+  void prefetch(std::span<const std::byte> part) const;
+  void release(std::span<const std::byte> part) const;
 
  private:
   File();

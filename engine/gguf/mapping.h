@@ -25,6 +25,7 @@ class Mapping {
   std::span<const std::byte> bytes() const { return bytes_; }
 
   /// Hints for the pages that lie wholly inside `part`, a part of bytes(): read ahead, or drop from memory.
+  /// Dropped pages come back from the file when they are touched again.
   static void prefetch(std::span<const std::byte> part);
   static void release(std::span<const std::byte> part);
 

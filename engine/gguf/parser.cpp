@@ -64,6 +64,20 @@ class Cursor {
     return part;
   }
 
+  /// `count` lengths, each with its bytes behind it: vocabularies have hundreds of thousands of them.
+  base::Result<std::span<const std::byte>> strings(std::uint64_t count, const char* what) {
+    std::uint64_t end = offset_;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      std::uint64_t length = 0;
+      if (bytes_.size() - end < sizeof length) return malformed(std::string("it ends inside ") + what);
+      std::memcpy(&length, bytes_.data() + end, sizeof length);
+      end += sizeof length;
+      if (length > bytes_.size() - end) return malformed(std::string("it ends inside ") + what);
+      end += length;
+    }
+    return take(end - offset_, what);
+  }
+
   template <class T>
   base::Result<T> number(const char* what) {
     QUERN_ASSIGN(const auto part, take(sizeof(T), what));
@@ -97,9 +111,7 @@ base::Result<Value> parseArray(Cursor& cursor, std::string_view key) {
     // Every string takes at least the eight bytes of its length: a count beyond that is a lie.
     if (count > cursor.left() / 8)
       return cursor.malformed("the array " + quoted(key) + " is longer than the file");
-    Cursor walk = cursor;
-    for (std::uint64_t i = 0; i < count; ++i) QUERN_TRY(walk.lengthAndBytes("an array of strings"));
-    QUERN_ASSIGN(const auto payload, cursor.take(walk.offset() - cursor.offset(), "an array of strings"));
+    QUERN_ASSIGN(const auto payload, cursor.strings(count, "an array of strings"));
     return Value(ValueType::kArray, type, count, payload);
   }
   if (type == ValueType::kArray) return cursor.malformed("the array " + quoted(key) + " holds arrays");

@@ -79,12 +79,13 @@ std::optional<std::vector<std::string_view>> Value::asStrings() const {
   if (!isArray() || elementType_ != ValueType::kString) return std::nullopt;
   std::vector<std::string_view> strings;
   strings.reserve(count_);
-  std::size_t offset = 0;
+  const char* at = reinterpret_cast<const char*>(payload_.data());
   for (std::uint64_t i = 0; i < count_; ++i) {  // lengths were checked when the file was opened
-    const auto length = read<std::uint64_t>(payload_.subspan(offset));
-    offset += sizeof length;
-    strings.emplace_back(reinterpret_cast<const char*>(payload_.data() + offset), length);
-    offset += length;
+    std::uint64_t length = 0;
+    std::memcpy(&length, at, sizeof length);
+    at += sizeof length;
+    strings.emplace_back(at, length);
+    at += length;
   }
   return strings;
 }

@@ -84,6 +84,9 @@ class Executable {
   /// Bytes that one decode step of one sequence at this position must read: weights plus cache. What tokens/s
   /// are held against.
   virtual std::uint64_t bytesPerToken(std::int32_t position) const = 0;
+  /// Bytes/s with which this executable's threads read its weights again and again: what decoding is held
+  /// against. Measured by the first call (under 0.2 s), on the thread that calls run(); 0: unknown.
+  virtual double readBandwidth() { return 0; }
   virtual std::int32_t threads() const = 0;
   virtual std::string description() const = 0;  ///< "CPU AVX-512 VNNI, 2 threads"
 

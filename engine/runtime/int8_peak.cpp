@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "engine/runtime/machine.h"
@@ -24,9 +25,7 @@ constexpr double kRunSeconds = 0.06;
 /// The best of several: another process can only take speed away.
 constexpr int kRuns = 4;
 
-double measure(std::int32_t threads) {
-  const kernels::cpu::Kernels* table = kernels::cpu::selectKernels();
-  if (table == nullptr) table = &kernels::cpu::genericKernels();
+double measure(const kernels::cpu::Kernels* table, std::int32_t threads) {
   std::int64_t iterations = 1000;
   for (;;) {
     const auto began = Clock::now();
@@ -62,16 +61,25 @@ double measure(std::int32_t threads) {
   return best;
 }
 
-}  // namespace
-
-double measuredInt8Peak(std::int32_t threads) {
+/// The remembered peak; with `again` measured anew, and the better one kept.
+double peak(std::int32_t threads, const std::string& kernels, bool again) {
+  const kernels::cpu::Kernels* table =
+      kernels::cpu::selectKernels(kernels.empty() ? nullptr : kernels.c_str());
+  if (table == nullptr) return 0;
   static std::mutex mutex;
-  static std::map<std::int32_t, double> known;
+  static std::map<std::pair<const kernels::cpu::Kernels*, std::int32_t>, double> known;
   if (threads <= 0) threads = describeMachine().physicalCores;
   const std::lock_guard lock(mutex);
-  const auto found = known.find(threads);
-  if (found != known.end()) return found->second;
-  return known[threads] = measure(threads);
+  const auto [found, isNew] = known.try_emplace({table, threads}, 0);
+  if (isNew || again) found->second = std::max(found->second, measure(table, threads));
+  return found->second;
 }
+
+}  // namespace
+
+double measuredInt8Peak(std::int32_t threads, const std::string& kernels) {
+  return peak(threads, kernels, false);
+}
+void remeasureInt8Peak(std::int32_t threads, const std::string& kernels) { peak(threads, kernels, true); }
 
 }  // namespace quern::engine::runtime

@@ -1,6 +1,8 @@
 // From a path to a running engine.
 
 #include <algorithm>
+#include <atomic>
+#include <future>
 
 #include "engine/gguf/file.h"
 #include "engine/model/architecture.h"
@@ -21,12 +23,12 @@ class LoadedEngine : public Engine {
  public:
   LoadedEngine(ModelInfo info, LoadOptions options, std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
                std::shared_ptr<const chat::Template> chatTemplate,
-               std::unique_ptr<runtime::Executable> executable, double bandwidth)
+               std::unique_ptr<runtime::Executable> executable)
       : info_(std::move(info)),
         options_(std::move(options)),
         tokenizer_(std::move(tokenizer)),
         chatTemplate_(std::move(chatTemplate)),
-        loop_(std::move(executable), tokenizer_, options_, bandwidth) {}
+        loop_(std::move(executable), tokenizer_, options_) {}
 
   base::Result<RequestId> submit(Request request, std::shared_ptr<EventSink> sink) override {
     return loop_.submit(std::move(request), std::move(sink));
@@ -60,6 +62,23 @@ std::shared_ptr<const chat::Template> readTemplate(const gguf::File& file) {
   return std::make_shared<const chat::Template>(std::move(*parsed));
 }
 
+base::Result<std::shared_ptr<const tokenizer::Tokenizer>> readTokenizer(const gguf::File& file,
+                                                                        const model::Program& program) {
+  QUERN_ASSIGN(auto tokenizer, tokenizer::Tokenizer::fromGguf(file));
+  if (tokenizer->vocabularySize() != static_cast<std::size_t>(program.vocabulary)) {
+    return base::Error(base::ErrorCode::kMalformed,
+                       "The model's tokenizer has " + std::to_string(tokenizer->vocabularySize()) +
+                           " tokens, its weights " + std::to_string(program.vocabulary) + ".");
+  }
+  return tokenizer;
+}
+
+/// What is made of a file's head while its weights are being packed.
+struct Texts {
+  base::Result<std::shared_ptr<const tokenizer::Tokenizer>> tokenizer;
+  std::shared_ptr<const chat::Template> chatTemplate;
+};
+
 }  // namespace
 
 base::Result<std::shared_ptr<Engine>> Engine::load(const std::filesystem::path& path,
@@ -68,13 +87,6 @@ base::Result<std::shared_ptr<Engine>> Engine::load(const std::filesystem::path& 
   QUERN_ASSIGN(auto file, gguf::File::open(path));
   QUERN_ASSIGN(ModelInfo info, inspect(*file));
   QUERN_ASSIGN(const model::Program program, model::buildProgram(*file));
-  QUERN_ASSIGN(auto tokenizer, tokenizer::Tokenizer::fromGguf(*file));
-  if (tokenizer->vocabularySize() != static_cast<std::size_t>(program.vocabulary)) {
-    return base::Error(base::ErrorCode::kMalformed,
-                       "The model's tokenizer has " + std::to_string(tokenizer->vocabularySize()) +
-                           " tokens, its weights " + std::to_string(program.vocabulary) + ".");
-  }
-
   LoadOptions options = wanted;
   if (options.contextTokens < 0 || options.parallel < 1 || options.parallel > 1024 ||
       options.batchTokens < 1 || options.queueLimit < 1) {
@@ -99,14 +111,25 @@ base::Result<std::shared_ptr<Engine>> Engine::load(const std::filesystem::path& 
   compile.threads = options.threads;
   compile.kvType = options.kvType;
   compile.kernels = options.kernels;
-  auto chatTemplate = readTemplate(*file);
-  QUERN_ASSIGN(auto executable, runtime::makeCpuBackend()->compile(file, program, compile, progress));
+  // Tokenizer and template are made while the weights are packed; a file whose tokenizer is of no use ends
+  // the packing. Where no thread can be had they are made behind it.
+  std::atomic<bool> useless{false};
+  auto texts = std::async(std::launch::async | std::launch::deferred, [&] {
+    Texts made{readTokenizer(*file, program), readTemplate(*file)};
+    useless.store(!made.tokenizer);
+    return made;
+  });
+  auto compiled = runtime::makeCpuBackend()->compile(file, program, compile, [&](double fraction) {
+    return !useless.load() && (!progress || progress(fraction));
+  });
+  Texts made = texts.get();
+  QUERN_ASSIGN(auto tokenizer, std::move(made.tokenizer));
+  QUERN_ASSIGN(auto executable, std::move(compiled));
   options.threads = executable->threads();
   if (progress && !progress(1.0)) return base::Error(base::ErrorCode::kCancelled, "Loading was cancelled.");
-  const double bandwidth = runtime::measuredReadBandwidth(options.threads, executable->memory().weightBytes);
-  return std::shared_ptr<Engine>(std::make_shared<LoadedEngine>(std::move(info), std::move(options),
-                                                                std::move(tokenizer), std::move(chatTemplate),
-                                                                std::move(executable), bandwidth));
+  return std::shared_ptr<Engine>(
+      std::make_shared<LoadedEngine>(std::move(info), std::move(options), std::move(tokenizer),
+                                     std::move(made.chatTemplate), std::move(executable)));
 }
 
 }  // namespace quern::engine::scheduler

@@ -1,6 +1,7 @@
 #include "engine/scheduler/loop.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/base/text.h"
 
@@ -11,6 +12,8 @@ using runtime::kKvBlockTokens;
 
 constexpr auto kStatsWindow = std::chrono::seconds(1);
 constexpr std::int32_t kMostLogprobs = 20;
+/// A model that has been loaded for a question gets it within this time.
+constexpr auto kIdleBeforeMeasuring = std::chrono::milliseconds(300);
 
 base::Error invalid(std::string sentence) { return {base::ErrorCode::kInvalidArgument, std::move(sentence)}; }
 
@@ -19,16 +22,13 @@ std::string number(std::size_t value) { return base::grouped(value); }
 }  // namespace
 
 Loop::Loop(std::unique_ptr<runtime::Executable> executable,
-           std::shared_ptr<const tokenizer::Tokenizer> tokenizer, const LoadOptions& options,
-           double bandwidth)
+           std::shared_ptr<const tokenizer::Tokenizer> tokenizer, const LoadOptions& options)
     : executable_(std::move(executable)),
       tokenizer_(std::move(tokenizer)),
       options_(options),
-      bandwidth_(bandwidth),
       pool_(executable_->kvBlocks(), kKvBlockTokens) {
   totals_.memory = executable_->memory();
   totals_.kvBlocks = executable_->kvBlocks();
-  totals_.bandwidthLimit = bandwidth;
   slices_.reserve(static_cast<std::size_t>(options_.parallel));
   batch_.reserve(static_cast<std::size_t>(options_.parallel));
   thread_ = std::thread([this] { run(); });
@@ -118,7 +118,15 @@ void Loop::run() {
         setActive(false);
         // The next step's rate must not count the pause.
         samples_.clear();
-        wake_.wait(lock, [&] { return stopping_ || !waiting_.empty(); });
+        const auto called = [&] { return stopping_ || !waiting_.empty(); };
+        if (!measured_ && !wake_.wait_for(lock, kIdleBeforeMeasuring, called)) {
+          lock.unlock();
+          setActive(true);
+          measureBandwidth();
+          setActive(false);
+          lock.lock();
+        }
+        wake_.wait(lock, called);
       }
       if (stopping_) break;
     }
@@ -283,7 +291,15 @@ void Loop::finish(const std::shared_ptr<Sequence>& sequence, FinishReason reason
     totals_.running = static_cast<std::int32_t>(running_.size());
     totals_.kvBlocksUsed = pool_.used();
   }
+  if (sequence->hasDecoded() && reason != FinishReason::kCancelled) measureBandwidth();
   sequence->finish(reason, std::move(error), bandwidth_);
+}
+
+void Loop::measureBandwidth() {
+  if (std::exchange(measured_, true)) return;
+  bandwidth_ = executable_->readBandwidth();
+  const std::lock_guard lock(mutex_);
+  totals_.bandwidthLimit = bandwidth_;
 }
 
 void Loop::count(std::int32_t generated, std::int32_t prefilled, std::uint64_t bytes) {

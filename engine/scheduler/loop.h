@@ -20,9 +20,9 @@ namespace quern::engine::scheduler {
 
 class Loop {
  public:
-  /// `options` with the defaults filled in. `bandwidth`: measured bytes/s, 0 when unknown.
+  /// `options` with the defaults filled in.
   Loop(std::unique_ptr<runtime::Executable> executable, std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
-       const LoadOptions& options, double bandwidth);
+       const LoadOptions& options);
   ~Loop();  ///< cancels everything; every sink gets its last event
 
   base::Result<RequestId> submit(Request request, std::shared_ptr<EventSink> sink);
@@ -42,12 +42,12 @@ class Loop {
   void finish(const std::shared_ptr<Sequence>& sequence, FinishReason reason,
               std::optional<base::Error> error = {});
   void removeCancelled();
+  void measureBandwidth();
   void count(std::int32_t generated, std::int32_t prefilled, std::uint64_t bytes);
 
   std::unique_ptr<runtime::Executable> executable_;
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer_;
   const LoadOptions options_;
-  const double bandwidth_;
 
   std::atomic<RequestId> nextId_{1};
 
@@ -69,6 +69,10 @@ class Loop {
   BlockPool pool_;
   std::vector<runtime::Slice> slices_;
   std::vector<std::shared_ptr<Sequence>> batch_;
+  /// Bytes/s that the executable can read. Measured when nothing is asked for, or with the first answer that
+  /// is to be held against it: never before the first token.
+  double bandwidth_ = 0;
+  bool measured_ = false;
 
   std::thread thread_;
 };

@@ -37,6 +37,8 @@ class Sequence {
   /// Set by another thread; looked at before every step.
   std::atomic<bool> cancelled{false};
 
+  /// More than the one token that the prompt gives: there is a decoding speed.
+  bool hasDecoded() const { return usage_.completionTokens > 1; }
   bool isPrefilling() const { return computed < static_cast<std::int32_t>(request_.prompt.size()); }
 
   void accepted();

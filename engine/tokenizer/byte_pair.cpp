@@ -3,6 +3,7 @@
 // that merging compares numbers.
 
 #include <array>
+#include <deque>
 #include <limits>
 #include <queue>
 #include <unordered_map>
@@ -10,6 +11,7 @@
 #include "engine/base/text.h"
 #include "engine/gguf/file.h"
 #include "engine/tokenizer/pretokenizer.h"
+#include "engine/tokenizer/tables.h"
 #include "engine/tokenizer/tokenizers.h"
 
 namespace quern::engine::tokenizer {
@@ -17,6 +19,10 @@ namespace {
 
 /// Words up to this many symbols are merged by looking at all pairs; a queue costs more until then.
 constexpr std::size_t kShortWord = 24;
+/// Steps of reading merges stand so far apart: enough for a cache line to arrive.
+constexpr std::size_t kMergesAhead = 16;
+/// Far more than any vocabulary needs; a table of them fits any machine.
+constexpr std::size_t kMostMerges = 1U << 24;
 
 /// GPT-2's disguise of bytes as printable characters: printable Latin-1 stands for itself, the rest follows
 /// U+0100.
@@ -52,27 +58,52 @@ class BytePairTokenizer : public TokenizerBase {
         ignoresMerges_(rules.ignoresMerges),
         spaceMarker_(rules.spaceMarker),
         pretokenizer_(std::move(pretokenizer)) {
-    // Symbols are the tokens first, then what merges make on the way.
-    for (std::size_t i = 0; i < vocabulary_.size(); ++i)
-      symbols_.emplace(vocabulary_.text(static_cast<TokenId>(i)), static_cast<Symbol>(i));
-    nextSymbol_ = static_cast<Symbol>(vocabulary_.size());
-    for (int b = 0; b < 256; ++b)
-      byteSymbols_[static_cast<std::size_t>(b)] = intern(alphabet().text[static_cast<std::size_t>(b)]);
+    for (std::size_t b = 0; b < 256; ++b) {
+      const std::string& text = alphabet().text[b];
+      byteSymbols_[b] = intern(text, TextTable::hash(text));
+    }
   }
 
   base::Result<void> addMerges(const std::vector<std::string_view>& merges) {
+    if (merges.size() > kMostMerges) {
+      return base::Error(base::ErrorCode::kMalformed, "The model has " + base::grouped(merges.size()) +
+                                                          " merges; Quern reads up to " +
+                                                          base::grouped(kMostMerges) + ".");
+    }
     merges_.reserve(merges.size());
-    for (std::size_t rank = 0; rank < merges.size(); ++rank) {
-      const std::size_t space = merges[rank].find(' ', 1);
-      if (space == std::string_view::npos || space + 1 == merges[rank].size()) {
-        return base::Error(base::ErrorCode::kMalformed, "The model's merge " + std::to_string(rank) + " (\"" +
-                                                            base::printable(merges[rank]) +
-                                                            "\") is no pair.");
+    // Three steps, each some merges behind the one before, so that none waits for the memory: hash the texts,
+    // look them up, enter the pair.
+    std::array<Halves, 4 * kMergesAhead> halves;
+    std::string joined;
+    Symbol last = 0;
+    for (std::size_t i = 0; i < merges.size() + 2 * kMergesAhead; ++i) {
+      if (i < merges.size()) {
+        const std::size_t space = merges[i].find(' ', 1);
+        if (space == std::string_view::npos || space + 1 == merges[i].size()) {
+          return base::Error(base::ErrorCode::kMalformed, "The model's merge " + std::to_string(i) + " (\"" +
+                                                              base::printable(merges[i]) + "\") is no pair.");
+        }
+        Halves& coming = halves[i % halves.size()];
+        coming.texts = {merges[i].substr(0, space), merges[i].substr(space + 1)};
+        for (int side = 0; side < 2; ++side) {
+          coming.hashes[side] = TextTable::hash(coming.texts[side]);
+          vocabulary_.prefetch(coming.hashes[side]);
+        }
       }
-      const std::string left(merges[rank].substr(0, space));
-      const std::string right(merges[rank].substr(space + 1));
-      const Symbol merged = intern(left + right);
-      merges_.emplace(pair(intern(left), intern(right)), Merge{static_cast<std::uint32_t>(rank), merged});
+      if (i >= kMergesAhead && i - kMergesAhead < merges.size()) {
+        Halves& found = halves[(i - kMergesAhead) % halves.size()];
+        joined.assign(found.texts[0]).append(found.texts[1]);
+        last = found.merged = madeAfter(last, joined);
+        for (int side = 0; side < 2; ++side) {
+          found.symbols[side] = intern(found.texts[side], found.hashes[side]);
+        }
+        merges_.prefetch(found.symbols[0], found.symbols[1]);
+      }
+      if (i >= 2 * kMergesAhead) {
+        const std::size_t rank = i - 2 * kMergesAhead;
+        const Halves& known = halves[rank % halves.size()];
+        merges_.add(known.symbols[0], known.symbols[1], {static_cast<std::uint32_t>(rank), known.merged});
+      }
     }
     return base::ok();
   }
@@ -107,10 +138,7 @@ class BytePairTokenizer : public TokenizerBase {
 
  private:
   using Symbol = std::uint32_t;
-  struct Merge {
-    std::uint32_t rank;
-    Symbol merged;
-  };
+  using Merge = MergeTable::Merge;
   /// A symbol in the word's list; `text` is where its bytes are (only used where it is no token).
   struct Link {
     Symbol symbol;
@@ -126,18 +154,40 @@ class BytePairTokenizer : public TokenizerBase {
     }
   };
 
-  static std::uint64_t pair(Symbol left, Symbol right) { return (std::uint64_t{left} << 32) | right; }
+  /// The two sides of a merge, on their way into the table.
+  struct Halves {
+    std::array<std::string_view, 2> texts;
+    std::array<std::uint32_t, 2> hashes;
+    std::array<Symbol, 2> symbols;
+    Symbol merged;
+  };
 
-  Symbol intern(const std::string& text) {
-    const auto [at, isNew] = symbols_.emplace(text, nextSymbol_);
-    if (isNew) ++nextSymbol_;
-    return at->second;
+  /// Symbols are the tokens first, then what merges make on the way.
+  Symbol symbolOf(std::string_view text, std::uint32_t hashed) const {
+    if (const auto token = vocabulary_.find(text, hashed)) return static_cast<Symbol>(*token);
+    const std::int32_t extra = extraTable_.find(text, hashed, extraTexts_);
+    return extra < 0 ? kNoSymbol : static_cast<Symbol>(vocabulary_.size()) + static_cast<Symbol>(extra);
   }
 
-  const Merge* mergeOf(Symbol left, Symbol right) const {
-    const auto found = merges_.find(pair(left, right));
-    return found == merges_.end() ? nullptr : &found->second;
+  Symbol intern(std::string_view text, std::uint32_t hashed) {
+    if (const Symbol known = symbolOf(text, hashed); known != kNoSymbol) return known;
+    extraTexts_.push_back(extraStorage_.emplace_back(text));
+    extraTable_.append(extraTexts_);
+    return static_cast<Symbol>(vocabulary_.size() + extraTexts_.size() - 1);
   }
+
+  /// The symbol of a text that a merge makes. Files list merges in the order of the tokens that they make, so
+  /// it is the last one or the next, nearly always: a look instead of a search.
+  Symbol madeAfter(Symbol last, std::string_view text) {
+    for (const Symbol guess : {last, last + 1}) {
+      const auto token = static_cast<TokenId>(guess);
+      if (!vocabulary_.hasDuplicates() && vocabulary_.contains(token) && vocabulary_.text(token) == text)
+        return guess;
+    }
+    return intern(text, TextTable::hash(text));
+  }
+
+  const Merge* mergeOf(Symbol left, Symbol right) const { return merges_.find(left, right); }
 
   void encodeWord(std::string_view word, std::vector<Link>& links, std::vector<TokenId>& out) const {
     if (ignoresMerges_) {
@@ -156,8 +206,8 @@ class BytePairTokenizer : public TokenizerBase {
           spaceMarker_ ? std::max<std::size_t>(1, base::utf8CharacterBytes(word.substr(i))) : 1;
       Symbol symbol = kNoSymbol;
       if (spaceMarker_) {
-        const auto found = symbols_.find(std::string(word.substr(i, length)));
-        if (found != symbols_.end()) symbol = found->second;
+        const std::string_view character = word.substr(i, length);
+        symbol = symbolOf(character, TextTable::hash(character));
       } else {
         symbol = byteSymbols_[static_cast<std::uint8_t>(word[i])];
       }
@@ -257,10 +307,11 @@ class BytePairTokenizer : public TokenizerBase {
   bool ignoresMerges_;
   bool spaceMarker_;
   Pretokenizer pretokenizer_;
-  std::unordered_map<std::string, Symbol> symbols_;
-  Symbol nextSymbol_ = 0;
+  std::deque<std::string> extraStorage_;  ///< texts that merges make and that are no tokens
+  std::vector<std::string_view> extraTexts_;
+  TextTable extraTable_;
   std::array<Symbol, 256> byteSymbols_{};
-  std::unordered_map<std::uint64_t, Merge> merges_;
+  MergeTable merges_;
 };
 
 }  // namespace

@@ -45,6 +45,7 @@ class SentencePieceTokenizer : public TokenizerBase {
 
   /// Where a ▁ follows something else than ▁, behind `from`; npos: nowhere.
   static std::size_t nextWord(std::string_view text, std::size_t from) {
+    if (text.find(kSpaceMarker.front(), from) == std::string_view::npos) return std::string_view::npos;
     bool marker = true;
     for (std::size_t at = from; at < text.size();) {
       const bool isMarker = text.substr(at, kSpaceMarker.size()) == kSpaceMarker;

@@ -68,13 +68,12 @@ base::Result<Vocabulary> Vocabulary::read(const gguf::File& file) {
   for (const std::string_view text : *texts) bytes += text.size();
   v.storage_.reserve(bytes);  // views into it stay valid
   v.texts_.reserve(texts->size());
-  v.ids_.reserve(texts->size());
   for (const std::string_view text : *texts) {
     const char* begin = v.storage_.data() + v.storage_.size();
     v.storage_.insert(v.storage_.end(), text.begin(), text.end());
     v.texts_.emplace_back(begin, text.size());
-    v.ids_.emplace(v.texts_.back(), static_cast<TokenId>(v.texts_.size() - 1));
   }
+  v.ids_.build(v.texts_);
 
   v.kinds_.assign(v.size(), TokenKind::kNormal);
   QUERN_ASSIGN(const gguf::Value* kinds, array(file, "tokenizer.ggml.token_type", v.size()));
@@ -173,8 +172,12 @@ void Vocabulary::markEnds() {
 }
 
 std::optional<TokenId> Vocabulary::find(std::string_view text) const {
-  const auto found = ids_.find(text);
-  return found == ids_.end() ? std::nullopt : std::optional(found->second);
+  return find(text, TextTable::hash(text));
+}
+
+std::optional<TokenId> Vocabulary::find(std::string_view text, std::uint32_t hashed) const {
+  const TokenId id = ids_.find(text, hashed, texts_);
+  return id < 0 ? std::nullopt : std::optional(id);
 }
 
 std::optional<TokenId> Vocabulary::byteToken(std::uint8_t byte) const {

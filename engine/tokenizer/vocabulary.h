@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "engine/tokenizer/tables.h"
 #include "engine/tokenizer/tokenizer.h"
 
 namespace quern::engine::tokenizer {
@@ -27,6 +27,10 @@ class Vocabulary {
   bool contains(TokenId token) const { return token >= 0 && static_cast<std::size_t>(token) < texts_.size(); }
   /// The first token with this text.
   std::optional<TokenId> find(std::string_view text) const;
+  std::optional<TokenId> find(std::string_view text, std::uint32_t hashed) const;
+  void prefetch(std::uint32_t hashed) const { ids_.prefetch(hashed); }
+  /// Whether two tokens have the same text.
+  bool hasDuplicates() const { return ids_.hasDuplicates(); }
   /// The token "<0xAB>" of a byte, where there is one.
   std::optional<TokenId> byteToken(std::uint8_t byte) const;
   bool endsGeneration(TokenId token) const { return ends_[static_cast<std::size_t>(token)]; }
@@ -43,7 +47,7 @@ class Vocabulary {
   std::vector<TokenKind> kinds_;
   std::vector<float> scores_;
   std::vector<bool> ends_;
-  std::unordered_map<std::string_view, TokenId> ids_;
+  TextTable ids_;
   std::vector<TokenId> bytes_;  ///< [256], −1: none
 };
 

@@ -20,7 +20,9 @@ inline constexpr std::int64_t kActivationBlock = 32;
 inline constexpr std::int64_t kSumBlock = 16;
 /// Activations of prompts are quantized in blocks of this many values (the last block of a row may be
 /// shorter).
-inline constexpr std::int64_t kPanelBlock = 256;
+inline constexpr std::int64_t kPanelBlock = 64;
+/// Tokens of a prompt that are multiplied together: their sums for two tiles of rows fill 24 registers.
+inline constexpr std::int64_t kPanelTokens = 12;
 /// Alignment of packed matrices and of rows of quantized activations: one cache line, one 512-bit vector.
 inline constexpr std::size_t kAlignment = 64;
 
@@ -44,28 +46,68 @@ struct Activations {
   const float* sums = nullptr;    ///< [tokens, cols / kSumBlock]: scale × sum of the 16 int8 values
 };
 
-/// Activations of prompts [tokens, cols], as int8 with one scale per kPanelBlock values.
-struct PanelActivations {
-  const std::int8_t* quantized = nullptr;  ///< [tokens, cols]
-  const float* scales = nullptr;           ///< [tokens, panelBlocks(cols)]
-  const std::int32_t* sums = nullptr;      ///< [tokens, panelBlocks(cols)]: sums of the int8 values
-};
 inline constexpr std::int64_t panelBlocks(std::int64_t cols) {
   return (cols + kPanelBlock - 1) / kPanelBlock;
 }
 
+/// Activations of prompts as int8 with one scale per kPanelBlock values. Tokens lie in groups of
+/// kPanelTokens, whose values are interleaved by quads of columns, so that a product reads one stream and not
+/// one a token:
+///   quantized  [group][cols / 4][kPanelTokens][4]
+///   scales     [group][panelBlocks(cols)][kPanelTokens]
+///   starts     as scales: what the kernel's integer sums start from, −128 times the sum of the int8 values
+struct PanelActivations {
+  std::int8_t* quantized = nullptr;  ///< kAlignment-aligned
+  float* scales = nullptr;
+  std::int32_t* starts = nullptr;
+};
+
 enum class KvType : std::uint8_t { kF32, kF16, kQ8_0 };
 
-/// Bytes that one head's key or value of `headDim` elements takes in the cache. Q8_0 needs headDim % 32 == 0.
+/// Tokens in one block of the KV cache; kv_layout.h draws what a block of keys and a block of values look
+/// like.
+inline constexpr std::int64_t kKvBlock = 32;
+/// Positions whose keys are attended to together; a tile begins at a multiple of this.
+inline constexpr std::int64_t kAttentionTile = 64;
+/// Attention is summed in chunks of this many positions, the first of which begins at position 0, and the
+/// chunks are then added up in their order. So a sequence can be shared out along its length without any
+/// influence on the result.
+inline constexpr std::int64_t kAttentionChunk = 256;
+
+/// Bytes that one head's key or value of `headDim` elements takes in the cache, a kKvBlock-th of its block.
+/// Q8_0 needs headDim % 32 == 0.
 std::size_t kvRowBytes(KvType type, std::int64_t headDim);
 
+/// What happens to the head of a query or a key before it is used: x / rms(x) · norm, then rotation of pairs.
+struct HeadTurn {
+  const float* norm = nullptr;  ///< [headDim], or null for none
+  float epsilon = 0;
+  const float* cosSin = nullptr;  ///< of the first token: rotary / 2 pairs (cos, sin)
+  std::int64_t cosSinStride = 0;  ///< floats from one token's pairs to the next one's
+  std::int64_t rotary = 0;        ///< elements that are rotated; 0 for none
+  bool neox = false;              ///< pairs are (i, i + rotary/2) instead of (2i, 2i + 1)
+};
+
+/// One token's key and value of one head on their way into the cache.
+struct KvWrite {
+  float* key = nullptr;          ///< [headDim], turned in place
+  const float* value = nullptr;  ///< [headDim]
+  HeadTurn turn;                 ///< of the key
+  KvType type = KvType::kF16;
+  std::byte* keyBlock = nullptr;
+  std::byte* valueBlock = nullptr;
+  std::int64_t slot = 0;  ///< the token's place in the block
+  std::int64_t headDim = 0;
+};
+
 /// One share of attention: `queryTokens` tokens of one sequence × the query heads that share one key/value
-/// head. Keys and values lie in blocks of `blockTokens` tokens; block b of this sequence, this layer and this
-/// head begins at keyBlocks[b] / valueBlocks[b] and holds its tokens one after another, kvRowBytes() each.
+/// head. Block b of this sequence, this layer and this head lies at keyBlocks[b] / valueBlocks[b]; pointers
+/// are needed from the tile with the first position that is seen (or the first chunk) to the last that is.
 struct AttentionTask {
   const float* query = nullptr;       ///< [queryTokens, groupHeads, headDim] with the two strides below
   std::int64_t queryTokenStride = 0;  ///< floats
   std::int64_t queryHeadStride = 0;   ///< floats
+  HeadTurn turn;                      ///< of the queries; they stay as they are, a copy is turned
   float* output = nullptr;            ///< same shape as query, with headDim = valueDim
   std::int64_t outputTokenStride = 0;
   std::int64_t outputHeadStride = 0;
@@ -77,11 +119,16 @@ struct AttentionTask {
   std::int64_t window = 0;  ///< … and, when window > 0, only the last `window` of them (its own included)
   const std::byte* const* keyBlocks = nullptr;
   const std::byte* const* valueBlocks = nullptr;
-  std::int64_t blockTokens = 0;
   KvType type = KvType::kF16;
   float scale = 1.0F;        ///< multiplies q·k
   float softcap = 0.0F;      ///< when > 0: s = softcap · tanh(s / softcap)
   float* scratch = nullptr;  ///< attentionScratchFloats() floats of the worker's own
+  /// When not null, only chunks [firstChunk, endChunk) are attended to, and instead of an output each leaves
+  /// what it came to, for mergeAttention(): [chunk, token, head, attentionPartialFloats()], beginning with
+  /// chunk 0.
+  float* partials = nullptr;
+  std::int64_t firstChunk = 0;
+  std::int64_t endChunk = 0;
 };
 
 struct Kernels {
@@ -113,16 +160,16 @@ struct Kernels {
 
   // --- matrix times the activations of a prompt
   // --------------------------------------------------------------------
-  // Null in tables whose matmul() is as good. Weights are brought to int8 with one scale per row and
-  // kPanelBlock columns first: a rounding of 1/254 of the block's largest weight, an order below that of
-  // 4-bit weights. A prompt's tokens always go this way and no others do, so that an answer does not depend
-  // on the batch.
-  /// One row [cols] to int8 in blocks of kPanelBlock, scale = max|x| / 127. cols % 32 == 0.
-  void (*quantizePanelRow)(const float* x, std::int64_t cols, std::int8_t* quantized, float* scales,
-                           std::int32_t* sums);
-  /// As matmul(), for types of which readsQuantized() is true.
+  // Null in tables whose matmul() is as good. Weights are brought to int8 with one scale for a row's 64
+  // columns first: a rounding of 1/254 of the largest of them, an order below that of 4-bit weights. A
+  // prompt's tokens always go this way and no others do, so that an answer does not depend on the batch.
+  /// Writes token `token` of `target` from one row [cols], scale = max|x| / 127. cols % 32 == 0.
+  void (*quantizePanelRow)(const float* x, std::int64_t cols, const PanelActivations& target,
+                           std::int64_t token);
+  /// As matmul(), for types of which readsQuantized() is true and tokens [firstToken, firstToken + tokens) of
+  /// `x`; `output` is the row of the first of them.
   void (*panelMatmul)(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t rowEnd,
-                      const PanelActivations& x, std::int64_t tokens, float* output,
+                      const PanelActivations& x, std::int64_t firstToken, std::int64_t tokens, float* output,
                       std::int64_t outputStride, bool accumulate);
 
   // --- vectors
@@ -143,13 +190,19 @@ struct Kernels {
 
   // --- attention
   // -------------------------------------------------------------------------------------------------
-  /// Writes one head's vector of `headDim` floats as a cache row (kvRowBytes()).
-  void (*storeKv)(KvType type, const float* source, std::byte* target, std::int64_t headDim);
+  /// Turns a key and writes it and its value into their cache blocks. Numbers beyond what the type holds, and
+  /// NaN, become its largest, so that everything in the cache is finite: masked positions count as 0 · value.
+  void (*storeKv)(const KvWrite& write);
   /// Floats of scratch that attend() needs for a task of this size.
   std::size_t (*attentionScratchFloats)(std::int64_t queryTokens, std::int64_t groupHeads,
                                         std::int64_t headDim);
+  /// Floats that one chunk of one query and head leaves in AttentionTask::partials.
+  std::size_t (*attentionPartialFloats)(std::int64_t headDim);
   /// Tiled online-softmax attention over the cache. A token's result does not depend on queryTokens.
   void (*attend)(const AttentionTask& task);
+  /// Adds up task.partials, all chunks that the task's tokens see, and writes the output: exactly what
+  /// attend() without partials writes.
+  void (*mergeAttention)(const AttentionTask& task);
 
   // --- measuring
   // -------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "kernels/cpu/kernels.h"
+#include "kernels/cpu/kv_store.h"
+#include "kernels/cpu/rope.h"
 #include "kernels/cpu/tile_attention.h"
 #include "kernels/cpu/tile_matmul.h"
 #include "kernels/cpu/vector_math.h"
@@ -27,7 +29,9 @@ constexpr Kernels makeTable(const char* name) {
           .add = addVectors<Simd>,
           .storeKv = storeKv<Simd>,
           .attentionScratchFloats = attentionScratchFloats<Simd>,
+          .attentionPartialFloats = attentionPartialFloats<Simd>,
           .attend = attend<Simd>,
+          .mergeAttention = mergeAttention<Simd>,
           .int8Peak = Simd::int8Peak};
 }
 

@@ -21,12 +21,9 @@
 
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/layout.h"
+#include "kernels/cpu/unrolled.h"
 
 namespace quern::kernels::cpu {
-
-/// How far ahead of the multiplication the weights are asked for. The processor's own prefetchers stop at the
-/// end of every page of 4 KiB; asking across it hides what a cache miss costs there.
-constexpr std::int64_t kPrefetchBytes = 4096;
 
 /// Where one token's activations lie.
 struct TokenActivations {
@@ -150,13 +147,13 @@ struct TileMatmul {
   template <int T>
   static void addDots(const Ints (&acc)[T][F::halves], const GroupScales& scales, const TokenActivations* x,
                       std::int64_t column, Floats (&y)[T]) {
-    for (int t = 0; t < T; ++t) {
+    unrolled<T>([&]<int t>() __attribute__((always_inline)) {
       const float* sums = x[t].sums + column / kSumBlock;
-      for (int h = 0; h < F::halves; ++h) {
+      unrolled<F::halves>([&]<int h>() __attribute__((always_inline)) {
         addHalf(acc[t][h], scales.scale[h], scales.correction[h], x[t].scales[column / kActivationBlock],
                 F::halves == 2 ? sums[h] : sums[0] + sums[1], y[t]);
-      }
-    }
+      });
+    });
   }
 
   /// One tile of 16 rows times T tokens.
@@ -172,12 +169,6 @@ struct TileMatmul {
       }
       for (int g = 0; g < F::groupsPerBlock; ++g) {
         const std::byte* at = source + F::headerBytes + g * F::groupBytes;
-        // With many tokens the weights stay in the first cache for a while, and the loads have time.
-        if constexpr (T <= 4) {
-          for (int line = 0; line < F::groupBytes; line += 64) {
-            __builtin_prefetch(at + kPrefetchBytes + line, 0, 0);
-          }
-        }
         group<T>(at, readScales(at, superScale, superMinimum), x, column + 32 * g, y);
       }
     }

@@ -1,8 +1,12 @@
-// Plain attention in double precision: what the tiled kernels are tested against.
+// Plain attention in double precision, and a plain reader of the KV cache: what the tiled kernels are tested
+// against.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
+
+#include "kernels/cpu/kernels.h"
 
 namespace quern::kernels::reference {
 
@@ -11,5 +15,14 @@ namespace quern::kernels::reference {
 std::vector<double> attention(const std::vector<float>& query, const std::vector<std::vector<float>>& keys,
                               const std::vector<std::vector<float>>& values, std::int64_t first, double scale,
                               double softcap);
+
+/// A head [headDim] of token `token`, normed and rotated.
+std::vector<float> turned(const std::vector<float>& head, const cpu::HeadTurn& turn, std::int64_t token);
+
+/// What a cache block (kernels/cpu/kv_layout.h) holds for the token in `slot`: [headDim].
+std::vector<float> cachedKey(cpu::KvType type, const std::byte* block, std::int64_t slot,
+                             std::int64_t headDim);
+std::vector<float> cachedValue(cpu::KvType type, const std::byte* block, std::int64_t slot,
+                               std::int64_t headDim);
 
 }  // namespace quern::kernels::reference

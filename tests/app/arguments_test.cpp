@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tests/bench/synthetic/model.h"
 #include "tests/support/environment.h"
 #include "tests/support/folder.h"
 #include "tests/support/program.h"
@@ -61,6 +62,9 @@ TEST_F(CommandLine, WrongUseIsTwo) {
   expectFailure({"run", "x", "hello", "--json-schema", "{}"}, 2, "--json-schema is not available yet");
   expectFailure({"bench", "-m", "x", "-p", "0", "-n", "0"}, 2, "nothing to measure");
   expectFailure({"bench", "-m", "x", "-b", "1,0"}, 2, "");
+  expectFailure({"bench", "-m", "x", "-d", "0,-5"}, 2, "");
+  expectFailure({"bench", "-m", "x", "--kv", "q3"}, 2, "q3");
+  expectFailure({"bench", "-m", "x", "--json", "--csv"}, 2, "--csv");
   expectFailure({"perplexity", "-m", "x", "-f", "y", "--ctx", "2"}, 2, "--ctx");
 }
 
@@ -117,6 +121,74 @@ TEST_F(CommandLine, DoctorKnowsThisMachine) {
   const Outcome text = quern({"doctor"});
   EXPECT_EQ(text.code, 0);
   EXPECT_NE(text.out.find("built without CUDA"), std::string::npos);
+}
+
+TEST_F(CommandLine, DoctorSaysWhichKernelsServeWhat) {
+  const Outcome every = quern({"doctor", "--json"});
+  ASSERT_EQ(every.code, 0) << every.err;
+  const auto types = nlohmann::json::parse(every.out)["types"];
+  const auto q4 =
+      std::find_if(types.begin(), types.end(), [](const auto& one) { return one["type"] == "Q4_K"; });
+  ASSERT_NE(q4, types.end());
+  EXPECT_EQ((*q4)["activations"], "int8");
+
+  const auto model = folder_ / "m.gguf";
+  ASSERT_TRUE(bench::writeModel(model, bench::findPreset("tiny")->shape, bench::Mix::kQ4_K_M, 1));
+  const Outcome one = quern({"doctor", model.string(), "--json"});
+  ASSERT_EQ(one.code, 0) << one.err;
+  const auto document = nlohmann::json::parse(one.out);
+  EXPECT_FALSE(document.contains("types"));
+  std::string families;
+  for (const auto& family : document["tensor_families"]) {
+    families += family["family"].get<std::string>() + " " + family["type"].get<std::string>() + " " +
+                std::to_string(family["tensors"].get<int>()) + "; ";
+  }
+  // Of two layers the second gets more bits for values and down projections.
+  EXPECT_EQ(
+      families,
+      "embeddings Q6_K 1; attention q, k, v Q4_K 5; attention q, k, v Q6_K 1; attention output Q4_K 2; "
+      "feed-forward gate, up Q4_K 4; feed-forward down Q4_K 1; feed-forward down Q6_K 1; output Q6_K 1; "
+      "norms, biases F32 5; ");
+  const Outcome text = quern({"doctor", "-m", model.string()});
+  EXPECT_NE(text.out.find("feed-forward down"), std::string::npos) << text.out;
+  expectFailure({"doctor", "absent"}, 1, "There is no model or file called \"absent\"");
+}
+
+TEST_F(CommandLine, BenchSpeaksJsonCsvAndText) {
+  const auto model = folder_ / "m,1.gguf";
+  ASSERT_TRUE(bench::writeModel(model, bench::findPreset("tiny")->shape, bench::Mix::kQ4_0, 1));
+  const std::vector<std::string> base = {"bench", "-m",   model.string(), "-p",   "16,32", "-n", "4",
+                                         "-b",    "1,2",  "-d",           "0,64", "-r",    "1",  "-t",
+                                         "1",     "--kv", "q8_0"};
+  const auto with = [&](const char* flag) {
+    std::vector<std::string> arguments = base;
+    if (*flag != '\0') arguments.emplace_back(flag);
+    return quern(arguments);
+  };
+  const Outcome json = with("--json");
+  ASSERT_EQ(json.code, 0) << json.err;
+  const auto document = nlohmann::json::parse(json.out);
+  EXPECT_EQ(document["kv"], "q8_0");
+  EXPECT_EQ(document["threads"], 1);
+  ASSERT_EQ(document["results"].size(), 8U);
+  const auto& last = document["results"][7];
+  EXPECT_EQ(last["name"], "decode");
+  EXPECT_EQ(last["batch"], 2);
+  EXPECT_EQ(last["depth"], 64);
+  EXPECT_EQ(last["macs_per_token"], 2 * (256 * 768 + 3 * 256 * 512) + 256 * 512);
+  EXPECT_GT(last["tokens_per_second"]["median"].get<double>(), 0);
+  EXPECT_GT(document["memory"]["peak_bytes"].get<std::uint64_t>(), 1U << 20);
+
+  const Outcome csv = with("--csv");
+  ASSERT_EQ(csv.code, 0) << csv.err;
+  EXPECT_EQ(std::count(csv.out.begin(), csv.out.end(), '\n'), 9) << csv.out;
+  EXPECT_NE(csv.out.find("\n\"" + model.string() + "\","), std::string::npos) << csv.out;
+
+  const Outcome text = with("");
+  ASSERT_EQ(text.code, 0) << text.err;
+  EXPECT_NE(text.out.find("first token after"), std::string::npos) << text.out;
+  EXPECT_NE(text.out.find("OF LIMIT"), std::string::npos) << text.out;
+  EXPECT_TRUE(text.err.empty()) << text.err;  // no progress line where stderr is no terminal
 }
 
 TEST_F(CommandLine, WithoutADisplayTheChatIsInTheTerminal) {

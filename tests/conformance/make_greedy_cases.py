@@ -7,7 +7,8 @@ can ask for equality wherever the choice was not a near tie.
 The model's weights are decoded to float32 first, and the cache is float32 too: llama.cpp and Quern both round activations
 to eight bits when they multiply quantized weights, each in its own way, and that alone changes choices with gaps of up to
 0.3 nats (llama.cpp on the quantized file differs from llama.cpp on the decoded one in 16 of SmolLM2's 576 choices).
-Without the rounding there is one right answer. Needs `pip install llama-cpp-python==0.3.36 gguf==0.17.1 numpy`:
+Without the rounding there is one right answer (README.md here has the figures; run peer_noise.py --keep afterwards, which
+adds what llama.cpp chooses on the quantized file). Needs `pip install llama-cpp-python==0.3.36 gguf==0.17.1 numpy`:
 
     make_greedy_cases.py MODEL.gguf OUT.json
 """

@@ -6,8 +6,11 @@
 
 #include "engine/evaluation/benchmark.h"
 #include "engine/evaluation/perplexity.h"
+#include "engine/evaluation/work.h"
 #include "engine/gguf/writer.h"
+#include "engine/model/program.h"
 #include "engine/runtime/machine.h"
+#include "tests/bench/synthetic/model.h"
 #include "tests/support/folder.h"
 
 namespace quern::engine::evaluation {
@@ -57,16 +60,119 @@ TEST(Benchmark, CountsMultiplyAddsOfWeightsOnly) {
   EXPECT_EQ(count.perLogitRow, 2048U);  // tied: the embeddings are the output matrix
 }
 
-TEST(Machine, SaysWhatItIs) {
-  const runtime::Machine machine = runtime::describeMachine();
-  EXPECT_GE(machine.physicalCores, 1);
-  EXPECT_GE(machine.logicalCores, machine.physicalCores);
-  EXPECT_GT(machine.memoryBytes, 1U << 20);
-  EXPECT_LE(machine.availableBytes, machine.memoryBytes);
-  EXPECT_FALSE(machine.system.empty());
-  const runtime::KernelChoice choice = runtime::chosenKernels();
-  EXPECT_FALSE(choice.name.empty());
-  EXPECT_FALSE(choice.reason.empty());
+TEST(Benchmark, OfExpertsOnlyThoseAtWorkCount) {
+  const test::Folder folder;
+  bench::Shape shape = bench::findPreset("tiny-moe")->shape;
+  ASSERT_TRUE(bench::writeModel(folder / "m.gguf", shape, bench::Mix::kQ8_0, 1));
+  const auto file = gguf::File::open(folder / "m.gguf");
+  ASSERT_TRUE(file);
+  const std::uint64_t attention = 256 * (256 + 128 + 128 + 256);
+  const std::uint64_t experts = 3 * 256 * 256 * 2 + 256 * 8;  // two of eight, and the router
+  EXPECT_EQ(countMacs(**file).perToken, 2 * (attention + experts));
+  EXPECT_EQ(countMacs(**file).perLogitRow, 256U * 512);
+}
+
+TEST(Benchmark, AttentionCountsWhatAWindowLetsItSee) {
+  model::Program program;
+  program.heads = 4;
+  program.headDim = 64;
+  program.valueDim = 32;
+  program.body = {model::Attend{}, model::Attend{}};
+  std::get<model::Attend>(program.body[1]).window = 10;
+  EXPECT_EQ(attentionMacs(program, 0), 2U * 4 * 96);
+  EXPECT_EQ(attentionMacs(program, 99), (100U + 10) * 4 * 96);
+}
+
+TEST(Benchmark, TheSlowerLimitIsTheBound) {
+  Work work;
+  work.bytes = 100;
+  work.macs = 1000;
+  const LeastTime reading = leastTime(work, {10, 1000});
+  EXPECT_EQ(reading.seconds, 10);
+  EXPECT_EQ(reading.bound, Bound::kRead);
+  const LeastTime multiplying = leastTime(work, {1000, 10});
+  EXPECT_EQ(multiplying.seconds, 100);
+  EXPECT_EQ(multiplying.bound, Bound::kMultiply);
+  EXPECT_EQ(leastTime(work, {}).seconds, 0);  // unknown limits allow anything
+}
+
+class TinyBenchmark : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(bench::writeModel(path(), bench::findPreset("tiny")->shape, bench::Mix::kQ4_0, 1));
+    options_.compile.threads = 1;
+    options_.promptTokens = {8, 40};
+    options_.decodeTokens = 4;
+    options_.batches = {1, 3};
+    options_.depths = {0, 70};
+    options_.repeats = 2;
+  }
+  std::filesystem::path path() const { return folder_ / "m.gguf"; }
+
+  test::Folder folder_;
+  BenchmarkOptions options_;
+};
+
+TEST_F(TinyBenchmark, MeasuresEveryLengthBatchAndDepth) {
+  std::vector<BenchmarkStep> steps;
+  const auto benchmark = runBenchmark(path(), options_, {}, [&](const BenchmarkStep& step) {
+    steps.push_back(step);
+    return true;
+  });
+  ASSERT_TRUE(benchmark) << benchmark.error().message();
+  std::string cases;
+  for (const BenchmarkResult& result : benchmark->results) {
+    cases += result.name + " " + std::to_string(result.tokens) + "x" + std::to_string(result.batch) + "@" +
+             std::to_string(result.depth) + " ";
+    EXPECT_EQ(result.work.tokens, result.tokens * result.batch);
+    EXPECT_GT(result.tokensPerSecond.min, 0);
+    EXPECT_LE(result.tokensPerSecond.min, result.tokensPerSecond.median);
+    EXPECT_LE(result.tokensPerSecond.median, result.tokensPerSecond.max);
+    EXPECT_GT(result.limitShare, 0);
+  }
+  EXPECT_EQ(cases,
+            "prefill 8x1@0 prefill 40x1@0 decode 4x1@0 decode 4x3@0 "
+            "prefill 8x1@70 prefill 40x1@70 decode 4x1@70 decode 4x3@70 ");
+  EXPECT_GT(benchmark->limits.readBytesPerSecond, 0);
+  EXPECT_GT(benchmark->limits.int8MacsPerSecond, 0);
+  EXPECT_GT(benchmark->firstTokenSeconds, benchmark->loadSeconds);
+  EXPECT_GT(benchmark->peakBytes, benchmark->memory.weightBytes);
+  ASSERT_FALSE(steps.empty());
+  EXPECT_EQ(steps.back().done + 1, steps.back().of);
+}
+
+TEST_F(TinyBenchmark, CountsBytesOfTheCacheForEverySequence) {
+  const auto benchmark = runBenchmark(path(), options_, {}, {});
+  ASSERT_TRUE(benchmark) << benchmark.error().message();
+  const auto stepBytes = [&](std::size_t index) { return benchmark->results[index].work.stepBytes; };
+  // Two layers, two heads, keys and values of 64 halves; the weights are read once for all three sequences.
+  const double cacheOf70 = 70.0 * 2 * 2 * 2 * 64 * 2;
+  EXPECT_EQ(stepBytes(6) - stepBytes(2), cacheOf70);
+  EXPECT_EQ(stepBytes(7) - stepBytes(3), 3 * cacheOf70);
+  EXPECT_LT(stepBytes(3), 1.1 * stepBytes(2));
+}
+
+TEST_F(TinyBenchmark, StopsWhenToldTo) {
+  int left = 3;
+  const auto benchmark = runBenchmark(path(), options_, {}, [&](const BenchmarkStep&) { return left-- > 0; });
+  ASSERT_FALSE(benchmark);
+  EXPECT_EQ(benchmark.error().code(), base::ErrorCode::kCancelled);
+}
+
+TEST_F(TinyBenchmark, RefusesWhatCannotBeMeasured) {
+  const auto refused = [&](auto change) {
+    BenchmarkOptions options = options_;
+    change(options);
+    const auto benchmark = runBenchmark(path(), options, {}, {});
+    return !benchmark && (benchmark.error().code() == base::ErrorCode::kInvalidArgument ||
+                          benchmark.error().code() == base::ErrorCode::kLimit);
+  };
+  EXPECT_TRUE(refused([](BenchmarkOptions& o) { o.batches = {}; }));
+  EXPECT_TRUE(refused([](BenchmarkOptions& o) { o.batches = {0}; }));
+  EXPECT_TRUE(refused([](BenchmarkOptions& o) { o.depths = {-1}; }));
+  EXPECT_TRUE(refused([](BenchmarkOptions& o) { o.depths = {}; }));
+  EXPECT_TRUE(refused([](BenchmarkOptions& o) { o.repeats = 0; }));
+  EXPECT_TRUE(refused([](BenchmarkOptions& o) { o.depths = {INT32_MAX}; }));
 }
 
 TEST(Machine, RemembersItsPeak) {
@@ -74,6 +180,8 @@ TEST(Machine, RemembersItsPeak) {
   EXPECT_GT(peak, 1e8);
   EXPECT_LT(peak, 1e14);
   EXPECT_EQ(runtime::measuredInt8Peak(1), peak);
+  EXPECT_NE(runtime::measuredInt8Peak(1, "generic"), peak);
+  EXPECT_EQ(runtime::measuredInt8Peak(1, "no such kernels"), 0);
 }
 
 }  // namespace

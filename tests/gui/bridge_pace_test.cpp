@@ -4,31 +4,13 @@
 #include <algorithm>
 
 #include "tests/gui/bridge_fixture.h"
+#include "tests/support/long_chat.h"
 #include "ui/bridge/mailbox.h"
 
 namespace quern::test {
 namespace {
 
-using engine::store::Chat;
 using engine::store::Id;
-using engine::store::Message;
-using engine::store::Role;
-
-Id longChat(engine::store::Store& store, int messages) {
-  std::vector<Message> tree;
-  for (int i = 0; i < messages; ++i) {
-    Message message;
-    message.id = i + 1;
-    if (i > 0) message.parent = i;
-    message.role = i % 2 == 0 ? Role::kUser : Role::kAssistant;
-    for (int word = 0; word < 100; ++word) message.content += "some words ";
-    message.statsJson = i % 2 == 0 ? "" : R"({"promptTokens": 10, "completionTokens": 5, "model": "other"})";
-    tree.push_back(std::move(message));
-  }
-  Chat chat;
-  chat.title = "long";
-  return store.importChat(chat, tree).value_or(0);
-}
 
 class BridgePace : public BridgeTest {
  protected:
@@ -61,7 +43,7 @@ TEST_F(BridgePace, ALongChatOpensAtOnceAndStreamsWithoutStalls) {
     script.each = std::chrono::milliseconds(4);  // 250 tok/s
     return script;
   };
-  const Id chat = longChat(*store_, 2000);
+  const Id chat = store_->importChat({}, longChat(2000)).value_or(0);
   start();
   QElapsedTimer time;
   time.start();

@@ -20,6 +20,7 @@
 #include <thread>
 
 #include "tests/gui/fake_engine.h"
+#include "tests/support/long_chat.h"
 #include "ui/bridge/app_settings.h"
 #include "ui/bridge/conversation.h"
 #include "ui/bridge/model_service.h"
@@ -32,28 +33,12 @@ namespace quern::ui {
 namespace {
 
 using engine::store::Id;
-using engine::store::Message;
-using engine::store::Role;
 
 constexpr double kFirstPaintMs = 700;
 constexpr double kLongestStallMs = 32;
 constexpr double kUsualStallMs = 16;  ///< 99 of 100
 /// A thread that only sleeps is late by this much where the machine is busy with other things.
 constexpr double kIdleLatenessMs = 6;
-
-std::vector<Message> longChat(int messages) {
-  std::vector<Message> tree;
-  for (int i = 0; i < messages; ++i) {
-    Message message;
-    message.id = i + 1;
-    if (i > 0) message.parent = i;
-    message.role = i % 2 == 0 ? Role::kUser : Role::kAssistant;
-    for (int word = 0; word < 60; ++word) message.content += "some **words** ";
-    if (i % 2 == 1) message.content += "\n\n- one\n- two\n\n```cpp\nint a = 1;\n```\n";
-    tree.push_back(std::move(message));
-  }
-  return tree;
-}
 
 /// An answer with all that Markdown has, in pieces as small as tokens.
 std::vector<std::string> tokens() {
@@ -172,7 +157,7 @@ TEST(Performance, IsPaintedSoonWithAThousandChats) {
     const auto store = openStore(path);
     ASSERT_NE(store, nullptr);
     Id last = 0;
-    const std::vector<Message> messages = longChat(2);
+    const std::vector<engine::store::Message> messages = test::longChat(2);
     for (int i = 0; i < 1000; ++i) {
       engine::store::Chat chat;
       chat.title = "Chat " + std::to_string(i);
@@ -210,7 +195,7 @@ TEST(Performance, StreamingIntoALongChatHoldsTheThreadShortly) {
   ASSERT_NE(store, nullptr);
   engine::store::Chat chat;
   chat.title = "long";
-  const Id id = store->importChat(chat, longChat(2000)).value_or(0);
+  const Id id = store->importChat(chat, test::longChat(2000)).value_or(0);
   AppSettings(*store).setLastChat(id);
   TestWindow test(*store);
   test.window.show();

@@ -1,4 +1,4 @@
-// Norms, activations, rotations and attention of every table against plain formulas.
+// Norms, activations and rotations of every table against plain formulas.
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,6 @@
 #include <cstring>
 #include <random>
 
-#include "kernels/reference/attention.h"
 #include "tests/kernels/all_tables.h"
 
 namespace quern::kernels::cpu {
@@ -86,109 +85,6 @@ TEST_P(Vector, RopeRotatesPairsInBothStyles) {
   EXPECT_NEAR(halves[0], std::cos(0.3) - 3 * std::sin(0.3), 1e-6);
   EXPECT_NEAR(halves[3], 2 * std::sin(1.1) + 4 * std::cos(1.1), 1e-6);
   EXPECT_EQ(halves[4], 9.0F);
-}
-
-/// A cache of one head filled with random keys and values.
-struct Cache {
-  static constexpr std::int64_t kBlock = 32;
-  std::vector<std::vector<float>> keys, values;
-  std::vector<std::vector<std::byte>> keyStore, valueStore;
-  std::vector<const std::byte*> keyBlocks, valueBlocks;
-
-  Cache(const Kernels& table, KvType type, std::int64_t positions, std::int64_t headDim) {
-    const std::size_t rowBytes = kvRowBytes(type, headDim);
-    for (std::int64_t p = 0; p < positions; ++p) {
-      keys.push_back(randomFloats(static_cast<std::size_t>(headDim), 1.0F, static_cast<unsigned>(2 * p)));
-      values.push_back(
-          randomFloats(static_cast<std::size_t>(headDim), 1.0F, static_cast<unsigned>(2 * p + 1)));
-      if (p % kBlock == 0) {
-        keyStore.emplace_back(rowBytes * kBlock);
-        valueStore.emplace_back(rowBytes * kBlock);
-      }
-      const std::size_t offset = rowBytes * static_cast<std::size_t>(p % kBlock);
-      table.storeKv(type, keys.back().data(), keyStore.back().data() + offset, headDim);
-      table.storeKv(type, values.back().data(), valueStore.back().data() + offset, headDim);
-    }
-    for (std::size_t b = 0; b < keyStore.size(); ++b) {
-      keyBlocks.push_back(keyStore[b].data());
-      valueBlocks.push_back(valueStore[b].data());
-    }
-  }
-};
-
-std::vector<float> runAttention(const Kernels& table, const Cache& cache, KvType type,
-                                const std::vector<float>& query, std::int64_t tokens, std::int64_t heads,
-                                std::int64_t headDim, std::int64_t first, std::int64_t window,
-                                float softcap) {
-  std::vector<float> output(query.size());
-  std::vector<float> scratch(table.attentionScratchFloats(tokens, heads, headDim));
-  AttentionTask task;
-  task.query = query.data();
-  task.queryTokenStride = heads * headDim;
-  task.queryHeadStride = headDim;
-  task.output = output.data();
-  task.outputTokenStride = heads * headDim;
-  task.outputHeadStride = headDim;
-  task.queryTokens = tokens;
-  task.groupHeads = heads;
-  task.headDim = headDim;
-  task.firstPosition = first;
-  task.window = window;
-  task.keyBlocks = cache.keyBlocks.data();
-  task.valueBlocks = cache.valueBlocks.data();
-  task.blockTokens = Cache::kBlock;
-  task.type = type;
-  task.scale = 1.0F / std::sqrt(static_cast<float>(headDim));
-  task.softcap = softcap;
-  task.scratch = scratch.data();
-  table.attend(task);
-  return output;
-}
-
-TEST_P(Vector, AttentionAgreesWithTheNaiveSoftmax) {
-  struct Case {
-    KvType type;
-    std::int64_t headDim, tokens, heads, first, window;
-    float softcap;
-    double tolerance;
-  };
-  for (const Case& c :
-       {Case{KvType::kF32, 64, 5, 3, 70, 0, 0, 1e-5}, Case{KvType::kF16, 64, 1, 3, 200, 0, 0, 2e-3},
-        Case{KvType::kQ8_0, 96, 3, 1, 40, 0, 0, 2e-2}, Case{KvType::kF32, 8, 7, 2, 0, 0, 0, 1e-5},
-        Case{KvType::kF32, 80, 40, 2, 30, 33, 0, 1e-5}, Case{KvType::kF32, 256, 4, 1, 10, 4, 50, 1e-5},
-        Case{KvType::kF16, 18, 2, 4, 63, 1, 0, 2e-3}}) {
-    const Cache cache(*GetParam(), c.type, c.first + c.tokens, c.headDim);
-    const auto query = randomFloats(static_cast<std::size_t>(c.tokens * c.heads * c.headDim), 1.0F, 99);
-    const auto output = runAttention(*GetParam(), cache, c.type, query, c.tokens, c.heads, c.headDim, c.first,
-                                     c.window, c.softcap);
-    for (std::int64_t t = 0; t < c.tokens; ++t) {
-      for (std::int64_t h = 0; h < c.heads; ++h) {
-        const auto offset = static_cast<std::ptrdiff_t>((t * c.heads + h) * c.headDim);
-        const std::vector<float> q(query.begin() + offset, query.begin() + offset + c.headDim);
-        const auto end = static_cast<std::ptrdiff_t>(c.first + t + 1);
-        const std::int64_t seen = c.window > 0 ? std::max<std::int64_t>(0, c.first + t - c.window + 1) : 0;
-        const auto expected =
-            reference::attention(q, {cache.keys.begin(), cache.keys.begin() + end},
-                                 {cache.values.begin(), cache.values.begin() + end}, seen,
-                                 1.0 / std::sqrt(static_cast<double>(c.headDim)), c.softcap);
-        for (std::int64_t i = 0; i < c.headDim; ++i) {
-          ASSERT_NEAR(output[static_cast<std::size_t>(offset + i)], expected[static_cast<std::size_t>(i)],
-                      c.tolerance);
-        }
-      }
-    }
-  }
-}
-
-TEST_P(Vector, AttentionOfATokenDoesNotDependOnItsNeighbours) {
-  const Cache cache(*GetParam(), KvType::kF16, 100, 64);
-  const auto query = randomFloats(30 * 2 * 64, 1.0F, 7);
-  const auto together = runAttention(*GetParam(), cache, KvType::kF16, query, 30, 2, 64, 70, 40, 0);
-  for (std::int64_t t = 0; t < 30; ++t) {
-    const std::vector<float> one(query.begin() + t * 128, query.begin() + (t + 1) * 128);
-    const auto alone = runAttention(*GetParam(), cache, KvType::kF16, one, 1, 2, 64, 70 + t, 40, 0);
-    ASSERT_EQ(std::memcmp(alone.data(), together.data() + t * 128, 128 * sizeof(float)), 0) << t;
-  }
 }
 
 QUERN_FOR_EVERY_TABLE(Vector);

@@ -66,8 +66,8 @@ class LoadedModel {
   }
 
   std::vector<Row> run(std::span<const std::int32_t> tokens, std::int32_t firstPosition,
-                       std::span<const std::uint32_t> table, std::int32_t rows) {
-    const Slice slice{tokens, firstPosition, table, rows};
+                       std::span<const std::uint32_t> table, std::int32_t rows, bool isPrompt = false) {
+    const Slice slice{tokens, firstPosition, table, rows, isPrompt};
     return run(std::span(&slice, 1));
   }
 

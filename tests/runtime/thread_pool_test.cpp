@@ -69,6 +69,32 @@ TEST(ThreadPool, APhaseDoesNotWaitForAWorkerThatHoldsNoShare) {
   EXPECT_TRUE(finished.load());
 }
 
+TEST(ThreadPool, RunsSomeOfItsWorkersSpreadEvenly) {
+  for (const std::int32_t threads : {1, 2, 3, 7, 12}) {
+    ThreadPool pool(threads);
+    pool.setActive(threads < 7);  // spinners that have no core are slow
+    std::vector<int> calls(static_cast<std::size_t>(threads));
+    std::vector<int> expected(static_cast<std::size_t>(threads));
+    for (int round = 0; round < 30; ++round) {
+      // All, then fewer, then one more: workers that were left out come back in.
+      const std::int32_t some = round % 2 == 0 ? threads : round / 2 % (threads + 2);
+      const std::int32_t taken = std::clamp(some, 1, threads);
+      pool.runSome(some, [&](std::int32_t worker) { ++calls[static_cast<std::size_t>(worker)]; });
+      std::int32_t last = -1;
+      for (std::int32_t i = 0; i < taken; ++i) {
+        const std::int32_t worker = pool.member(i, taken);
+        ASSERT_GT(worker, last);
+        ASSERT_LT(worker, threads);
+        ASSERT_TRUE(i > 0 || worker == 0);
+        last = worker;
+        ++expected[static_cast<std::size_t>(worker)];
+      }
+      ASSERT_EQ(calls, expected) << threads << " threads, " << some << " wanted";
+      if (round % 10 == 9) std::this_thread::sleep_for(std::chrono::milliseconds(4));  // some go to sleep
+    }
+  }
+}
+
 TEST(ThreadPool, WakesSleepersWhetherActiveOrNot) {
   ThreadPool pool(2);
   std::vector<int> counts(2);

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -75,6 +76,7 @@ struct Control {
   std::int64_t runs = 0;
   std::int64_t waitingForLeave = 0;
   std::int64_t failAtRun = -1;
+  std::atomic<int> bandwidthsMeasured{0};
   std::vector<std::vector<std::size_t>> batches;  ///< slice lengths of every run
 
   void allow(std::int64_t more) {
@@ -132,6 +134,10 @@ class FakeExecutable : public runtime::Executable {
   runtime::MemoryUse memory() const override { return {1000, 100, 10}; }
   std::uint64_t bytesPerToken(std::int32_t position) const override {
     return 1000 + static_cast<std::uint64_t>(position);
+  }
+  double readBandwidth() override {
+    ++control_->bandwidthsMeasured;
+    return 1e6;
   }
   std::int32_t threads() const override { return 1; }
   std::string description() const override { return "fake, 1 thread"; }

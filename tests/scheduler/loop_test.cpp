@@ -36,7 +36,7 @@ class LoopTest {
     const std::int32_t blocks =
         options.parallel * ((options.contextTokens + runtime::kKvBlockTokens - 1) / runtime::kKvBlockTokens);
     loop = std::make_unique<Loop>(std::make_unique<FakeExecutable>(control, blocks),
-                                  std::make_shared<ByteTokenizer>(), options, 1e6);
+                                  std::make_shared<ByteTokenizer>(), options);
   }
   static LoadOptions defaults() {
     LoadOptions options;
@@ -78,6 +78,33 @@ TEST(Scheduler, EveryAnswerIsTheOneItWouldBeAlone) {
   const Stats stats = test.loop->stats();
   EXPECT_EQ(stats.generatedTokens, 24U * 20 + 23 * 12);
   EXPECT_EQ(stats.kvBlocksUsed, 0);
+}
+
+TEST(Scheduler, TheFirstTokenDoesNotWaitForTheBandwidthToBeMeasured) {
+  auto control = std::make_shared<Control>();
+  control->allowed = 0;
+  LoopTest test(LoopTest::defaults(), control);
+  const auto one = test.ask(greedy(promptOf(1, 5), 1));
+  const auto many = test.ask(greedy(promptOf(2, 5), 9));
+  control->awaitBlocked();
+  EXPECT_EQ(control->bandwidthsMeasured.load(), 0);
+  EXPECT_EQ(test.loop->stats().bandwidthLimit, 0);
+  control->allow(1);
+  const Event single = one->awaitEnd();
+  control->awaitBlocked();
+  EXPECT_EQ(single.timings.bandwidthShare, 0);
+  EXPECT_EQ(control->bandwidthsMeasured.load(), 0);
+  control->allow(-1);
+  EXPECT_GT(many->awaitEnd().timings.bandwidthShare, 0);
+  test.ask(greedy(promptOf(3, 5), 9))->awaitEnd();
+  EXPECT_EQ(control->bandwidthsMeasured.load(), 1);
+}
+
+TEST(Scheduler, AnIdleLoopMeasuresTheBandwidth) {
+  auto control = std::make_shared<Control>();
+  LoopTest test(LoopTest::defaults(), control);
+  while (test.loop->stats().bandwidthLimit == 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_EQ(control->bandwidthsMeasured.load(), 1);
 }
 
 TEST(Scheduler, LongPromptDoesNotStopAnswersThatAreBeingMade) {

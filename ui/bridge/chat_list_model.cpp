@@ -242,7 +242,9 @@ void ChatListModel::change(Id chat, Change&& apply) {
 
 void ChatListModel::renameChat(Id chat, const QString& title) {
   const QString plain = title.simplified();
-  if (!plain.isEmpty()) change(chat, [&](Chat& changed) { changed.title = plain.toStdString(); });
+  if (plain.isEmpty()) return;
+  change(chat, [&](Chat& changed) { changed.title = plain.toStdString(); });
+  Q_EMIT renamed(chat);
 }
 
 void ChatListModel::setPinned(Id chat, bool pinned) {

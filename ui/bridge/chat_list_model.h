@@ -53,6 +53,7 @@ class ChatListModel : public QAbstractListModel {
   bool canUndoDelete() const { return !deleted_.empty(); }
 
  Q_SIGNALS:
+  void renamed(engine::store::Id chat);
   void failed(const QString& sentence, const QString& details);
 
  private:

@@ -1,5 +1,6 @@
 #include "ui/chat/chat_list_panel.h"
 
+#include <QApplication>
 #include <QHBoxLayout>
 #include <QKeyEvent>
 #include <QListView>
@@ -80,6 +81,7 @@ ChatListPanel::ChatListPanel(Theme& theme, engine::store::Store& store, QWidget*
     // The menu key says where by the current row, the mouse by the row under it, or by none.
     openMenu(index, view_->viewport()->mapToGlobal(at));
   });
+  connect(model_, &ChatListModel::renamed, this, &ChatListPanel::chatRenamed);
   connect(model_, &ChatListModel::failed, this, &ChatListPanel::failed);
   connect(hits_, &SearchModel::failed, this, &ChatListPanel::failed);
   connect(hits_, &SearchModel::finished, this, [this] {
@@ -246,7 +248,9 @@ bool ChatListPanel::eventFilter(QObject* watched, QEvent* event) {
     }
     return false;
   }
-  if (watched == view_ && event->type() == QEvent::KeyPress) {
+  // Keys that a name's editor leaves over come here too: its Enter ends the editing and nothing else.
+  const bool naming = view_->isAncestorOf(QApplication::focusWidget());
+  if (watched == view_ && event->type() == QEvent::KeyPress && !naming) {
     auto* key = static_cast<QKeyEvent*>(event);
     const QModelIndex index = view_->currentIndex();
     if (!index.isValid()) return false;
@@ -293,6 +297,7 @@ void ChatListPanel::fillChatMenu(QMenu& menu, const QModelIndex& index) {
   connect(menu.addAction(theme_.icon(QStringLiteral("pin")), row.pinned ? tr("Unpin") : tr("Pin")),
           &QAction::triggered, this, [this, id, pinned = row.pinned] { model_->setPinned(id, !pinned); });
   QMenu* move = menu.addMenu(theme_.icon(QStringLiteral("folder")), tr("Move to folder"));
+  move->setObjectName(QStringLiteral("moveMenu"));
   const auto folders = store_.folders();
   if (folders) {
     for (const auto& folder : *folders) {

@@ -37,6 +37,7 @@ class ChatListPanel : public Surface {
   void collapseRequested();
   void chatChosen(engine::store::Id chat);
   void messageChosen(engine::store::Id chat, engine::store::Id message, const QString& words);
+  void chatRenamed(engine::store::Id chat);
   void deleteRequested(engine::store::Id chat);
   void failed(const QString& sentence, const QString& details);
 

@@ -98,6 +98,7 @@ class ChatPage : public Surface {
   void exportChat(bool asJson);
   void importChat();
   void showParameters();
+  void savePreset(const QString& name);
   void applyPreset(const QString& name);
   std::optional<engine::store::Id> lastMessage(engine::store::Role role) const;
 

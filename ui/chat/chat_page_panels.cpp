@@ -141,6 +141,7 @@ void ChatPage::connectList() {
     }
     if (isListOverlay()) setListShown(false);
   });
+  connect(list_, &ChatListPanel::chatRenamed, this, &ChatPage::showTitle);
   connect(list_, &ChatListPanel::deleteRequested, this, &ChatPage::deleteChat);
   connect(list_, &ChatListPanel::failed, this, &ChatPage::showError);
 }

@@ -61,11 +61,7 @@ void ChatPage::connectPanel() {
     loadModel(path);
   });
   connect(panel_, &ParametersPanel::presetChosen, this, &ChatPage::applyPreset);
-  connect(panel_, &ParametersPanel::presetSaved, this, [this](const QString& name) {
-    if (services_.presets.save({name, panel_->systemPrompt(), panel_->sampling(), panel_->maxTokens()})) {
-      toast_.show(tr("Preset “%1” saved").arg(name));
-    }
-  });
+  connect(panel_, &ParametersPanel::presetSaved, this, &ChatPage::savePreset);
   connect(panel_, &ParametersPanel::presetDeleted, this, [this](const QString& name) {
     const auto preset = services_.presets.find(name);
     services_.presets.remove(name);
@@ -83,6 +79,15 @@ void ChatPage::showParameters() {
   panel_->setSampling(services_.conversation.sampling(), services_.conversation.maxTokens());
 }
 
+void ChatPage::savePreset(const QString& name) {
+  const auto old = services_.presets.find(name);
+  if (!services_.presets.save({name, panel_->systemPrompt(), panel_->sampling(), panel_->maxTokens()}))
+    return;
+  if (!old) return toast_.show(tr("Preset “%1” saved").arg(name));
+  toast_.show(tr("Preset “%1” replaced").arg(old->name), tr("Undo"),
+              [this, old] { services_.presets.save(*old); });
+}
+
 void ChatPage::applyPreset(const QString& name) {
   const auto preset = services_.presets.find(name);
   if (!preset) return;
@@ -97,11 +102,14 @@ void ChatPage::exportChat(bool asJson) {
   if (!id) return;
   const auto chat = services_.store.chat(*id);
   const QString title = chat && *chat ? QString::fromStdString((*chat)->title) : QString();
-  const QString suffix = asJson ? QStringLiteral(".json") : QStringLiteral(".md");
-  QString path = QFileDialog::getSaveFileName(this, tr("Export the chat"), fileName(title) + suffix,
-                                              asJson ? tr("JSON (*.json)") : tr("Markdown (*.md)"));
-  if (path.isEmpty()) return;
-  if (QFileInfo(path).suffix().isEmpty()) path += suffix;
+  const QString suffix = asJson ? QStringLiteral("json") : QStringLiteral("md");
+  QFileDialog dialog(this, tr("Export the chat"), {}, asJson ? tr("JSON (*.json)") : tr("Markdown (*.md)"));
+  dialog.setAcceptMode(QFileDialog::AcceptSave);
+  // The dialog adds the ending itself, so that it asks before it writes over what has that whole name.
+  dialog.setDefaultSuffix(suffix);
+  dialog.selectFile(fileName(title) + QLatin1Char('.') + suffix);
+  if (dialog.exec() != QDialog::Accepted || dialog.selectedFiles().isEmpty()) return;
+  const QString path = dialog.selectedFiles().constFirst();
   inBackground(
       this,
       [&store = services_.store, id = *id, asJson, path]() -> engine::base::Result<void> {

@@ -81,11 +81,12 @@ ParametersPanel::ParametersPanel(Theme& theme, QWidget* parent)
 
   countTimer_->setSingleShot(true);
   countTimer_->setInterval(kCountDelayMs);
-  connect(countTimer_, &QTimer::timeout, this, [this] {
-    countTokens();
+  connect(countTimer_, &QTimer::timeout, this, &ParametersPanel::countTokens);
+  // Only counting waits: who types and goes to another chat at once has said what this one is told.
+  connect(prompt_, &QPlainTextEdit::textChanged, this, [this] {
+    countTimer_->start();
     Q_EMIT systemPromptEdited(prompt_->toPlainText());
   });
-  connect(prompt_, &QPlainTextEdit::textChanged, countTimer_, qOverload<>(&QTimer::start));
   connect(sampling_, &SamplingSection::edited, this, &ParametersPanel::samplingEdited);
   connect(load_, &LoadSection::edited, this, &ParametersPanel::loadOptionsEdited);
 }
@@ -207,6 +208,7 @@ void ParametersPanel::showPresets() {
   connect(menu.addAction(tr("Save as preset…")), &QAction::triggered, this, &ParametersPanel::savePreset);
   if (!presets_.isEmpty()) {
     QMenu* remove = menu.addMenu(tr("Delete"));
+    remove->setObjectName(QStringLiteral("deletePresetMenu"));
     for (const QString& name : presets_) {
       connect(remove->addAction(name), &QAction::triggered, this,
               [this, name] { Q_EMIT presetDeleted(name); });

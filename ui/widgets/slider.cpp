@@ -91,7 +91,7 @@ NumberField::NumberField(Theme& theme, QWidget* parent) : QDoubleSpinBox(parent)
   setKeyboardTracking(false);
   const auto apply = [this, &theme] {
     setFont(theme.font(TextStyle::kMonoSmall));
-    setFixedSize(theme.scaled(56), theme.scaled(24));
+    setFixedSize(theme.scaled(64), theme.scaled(24));  // 131,072 fits
   };
   connect(&theme, &Theme::changed, this, apply);
   apply();

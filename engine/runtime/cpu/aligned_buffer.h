@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 
 #include "engine/base/result.h"
 
@@ -21,6 +22,7 @@ class AlignedBuffer {
   std::byte* data() { return data_; }
   const std::byte* data() const { return data_; }
   std::size_t size() const { return size_; }
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
   template <class T>
   T* as() {
     return reinterpret_cast<T*>(data_);

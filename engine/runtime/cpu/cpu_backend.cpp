@@ -7,6 +7,7 @@
 #include "engine/base/text.h"
 #include "engine/runtime/backend.h"
 #include "engine/runtime/cpu/cpu_executable.h"
+#include "engine/runtime/topology.h"
 
 namespace quern::engine::runtime {
 namespace {
@@ -71,7 +72,7 @@ class CpuBackend : public Backend {
                              " elements, no multiple of 32: its cache cannot be kept as Q8_0. Choose F16.");
     }
     const std::int32_t threads =
-        options.threads > 0 ? options.threads : static_cast<std::int32_t>(physicalCores().size());
+        options.threads > 0 ? options.threads : std::min(topology().threads(), kMostThreads);
 
     QUERN_ASSIGN(const std::uint64_t weights, packedBytesOf(*file, program, *kernels));
     const std::int32_t blocks = (options.kvTokens + kKvBlockTokens - 1) / kKvBlockTokens;

@@ -5,6 +5,8 @@
 #include <string_view>
 
 #include "engine/base/text.h"
+#include "engine/runtime/cpu/decode_width.h"
+#include "engine/runtime/cpu/read_speed.h"
 #include "kernels/reference/dequantize.h"
 
 namespace quern::engine::runtime {
@@ -15,27 +17,25 @@ using model::Buffer;
 /// Up to this many tokens every worker prepares the whole input for itself: norming and rounding a row twice
 /// costs less than a barrier.
 constexpr std::int64_t kPrivateTokens = 4;
-/// Shares of a phase for each thread at most: with more of them a worker that was put aside costs less, with
-/// fewer the counters do.
-constexpr std::int64_t kSharesAThread = 4;
 /// Tiles of 16 rows in a share at least: about a microsecond of reading.
 constexpr std::int64_t kTilesAShare = 6;
-/// Query tokens of one share of attention: enough that widening keys and values is paid for, few enough that
-/// shares of a 512-token prompt are many.
-constexpr std::int32_t kAttentionTokens = 32;
-/// From this position on, decoding shares out single query heads when there are few key/value heads: reading
-/// the cache once for each of them then costs less than workers without a share.
-constexpr std::int32_t kSplitHeadsFrom = 128;
 /// Bytes of activations that go through a worker's tiles together: half of a second-level cache of 1 MiB, so
 /// that they are still there for the next tile.
 constexpr std::int64_t kActivationBytes = 512 << 10;
 
 std::size_t rounded(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-/// Scales, or sums, of `tokens` rows of panel activations.
-std::size_t panelBytes(std::int64_t tokens, std::int64_t widest) {
+/// Rows of panel activations for `tokens` tokens: whole groups.
+std::size_t panelRows(std::int64_t tokens) {
+  constexpr std::int64_t kGroup = kernels::cpu::kPanelTokens;
+  return static_cast<std::size_t>((tokens + kGroup - 1) / kGroup * kGroup);
+}
+
+/// Bytes of their scales, or of what their integer sums start from.
+std::size_t panelScaleBytes(std::int64_t tokens, std::int64_t widest) {
   static_assert(sizeof(float) == sizeof(std::int32_t));
-  return rounded(static_cast<std::size_t>(tokens * kernels::cpu::panelBlocks(widest)) * sizeof(float));
+  return rounded(panelRows(tokens) * static_cast<std::size_t>(kernels::cpu::panelBlocks(widest)) *
+                 sizeof(float));
 }
 
 base::Error invalid(std::string sentence) { return {base::ErrorCode::kInvalidArgument, std::move(sentence)}; }
@@ -46,7 +46,8 @@ std::uint64_t ActivationSpace::bytesFor(std::int64_t tokens, std::int64_t widest
   const auto elements = static_cast<std::size_t>(tokens * widest);
   return rounded(elements * sizeof(float)) + rounded(elements) +
          rounded(elements / kernels::cpu::kActivationBlock * sizeof(float) + 64) +
-         rounded(elements / kernels::cpu::kSumBlock * sizeof(float) + 64) + 2 * panelBytes(tokens, widest);
+         rounded(elements / kernels::cpu::kSumBlock * sizeof(float) + 64) +
+         rounded(panelRows(tokens) * static_cast<std::size_t>(widest)) + 2 * panelScaleBytes(tokens, widest);
 }
 
 base::Result<ActivationSpace> ActivationSpace::make(std::int64_t tokens, std::int64_t widest) {
@@ -62,9 +63,11 @@ base::Result<ActivationSpace> ActivationSpace::make(std::int64_t tokens, std::in
   at += rounded(elements / kernels::cpu::kActivationBlock * sizeof(float) + 64);
   space.sums_ = reinterpret_cast<float*>(at);
   at += rounded(elements / kernels::cpu::kSumBlock * sizeof(float) + 64);
-  space.panelScales_ = reinterpret_cast<float*>(at);
-  at += panelBytes(tokens, widest);
-  space.panelSums_ = reinterpret_cast<std::int32_t*>(at);
+  space.panel_.quantized = reinterpret_cast<std::int8_t*>(at);
+  at += rounded(panelRows(tokens) * static_cast<std::size_t>(widest));
+  space.panel_.scales = reinterpret_cast<float*>(at);
+  at += panelScaleBytes(tokens, widest);
+  space.panel_.starts = reinterpret_cast<std::int32_t*>(at);
   return space;
 }
 
@@ -107,14 +110,9 @@ base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr
   // A step has two phases at most, one to prepare and one to compute.
   e.phases_ = std::make_unique<Phases>(2 * (e.plan_.body.size() + e.plan_.head.size()));
   QUERN_ASSIGN(e.shared_, ActivationSpace::make(options.batchTokens, e.plan_.widestInput));
-  const std::int32_t group = program.heads / program.kvHeads;
   for (std::int32_t worker = 0; worker < threads; ++worker) {
     Worker space;
     QUERN_ASSIGN(space.input, ActivationSpace::make(kPrivateTokens, e.plan_.widestInput));
-    const std::size_t scratch = kernels.attentionScratchFloats(kAttentionTokens, group, program.headDim);
-    QUERN_ASSIGN(space.attention, AlignedBuffer::allocate(scratch * sizeof(float)));
-    space.keys.resize(static_cast<std::size_t>(blocks));
-    space.values.resize(static_cast<std::size_t>(blocks));
     e.workers_.push_back(std::move(space));
   }
   for (const model::Rope& rope : program.ropes) {
@@ -127,8 +125,18 @@ base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr
   e.tokens_.reserve(static_cast<std::size_t>(options.batchTokens));
   e.runs_.reserve(static_cast<std::size_t>(options.batchTokens));
   e.wanted_.reserve(static_cast<std::size_t>(options.logitRows));
-  e.units_.reserve(static_cast<std::size_t>(options.batchTokens) * static_cast<std::size_t>(program.heads));
+  QUERN_TRY(e.makeAttention());
   e.workBytes_ = workBytesFor(program, options, threads);
+  e.decodeWorkers_ = threads;
+  if (options.threads == 0) {
+    std::vector<kernels::cpu::PackedMatrix> matrices;
+    for (const Step& step : e.plan_.body) {
+      const auto* project = std::get_if<ProjectStep>(&step);
+      for (std::size_t i = 0; project != nullptr && i < project->outputs.size(); ++i)
+        matrices.push_back(project->outputs[i].matrix);
+    }
+    e.decodeWorkers_ = decodeWorkers(*e.pool_, kernels, matrices);
+  }
   return made;
 }
 
@@ -145,6 +153,11 @@ std::uint64_t CpuExecutable::bytesPerToken(std::int32_t position) const {
     }
   }
   return bytes;
+}
+
+double CpuExecutable::readBandwidth() {
+  if (readBandwidth_ == 0) readBandwidth_ = bestReadSpeed(*pool_, plan_.packed.bytes());
+  return readBandwidth_;
 }
 
 std::string CpuExecutable::description() const {
@@ -209,54 +222,33 @@ void CpuExecutable::lay(const Batch& batch) {
   tokens_.clear();
   runs_.clear();
   wanted_.clear();
+  std::int32_t panelTokens = 0;
   for (std::size_t s = 0; s < batch.slices.size(); ++s) {
     const Slice& slice = batch.slices[s];
     const auto first = static_cast<std::int32_t>(tokens_.size());
     const auto count = static_cast<std::int32_t>(slice.tokens.size());
     const auto sliceIndex = static_cast<std::int32_t>(s);
     const bool usesPanel = slice.isPrompt && kernels_.panelMatmul != nullptr;
-    if (runs_.empty() || runs_.back().usesPanel != usesPanel) runs_.push_back({first, 0, usesPanel});
+    if (runs_.empty() || (runs_.back().panel >= 0) != usesPanel) {
+      runs_.push_back({first, 0, usesPanel ? panelTokens : -1});
+    }
     runs_.back().tokens += count;
     for (std::int32_t i = 0; i < count; ++i) {
-      tokens_.push_back(
-          {slice.tokens[static_cast<std::size_t>(i)], slice.firstPosition + i, sliceIndex, usesPanel});
+      tokens_.push_back({slice.tokens[static_cast<std::size_t>(i)], slice.firstPosition + i, sliceIndex,
+                         usesPanel ? panelTokens++ : -1});
       if (i >= count - slice.logitRows) wanted_.push_back(first + i);
     }
   }
   layAttention(batch);
 }
 
-void CpuExecutable::layAttention(const Batch& batch) {
-  units_.clear();
-  const std::int32_t group = program_.heads / program_.kvHeads;
-  const bool decodes = tokens_.size() == batch.slices.size();
-  std::int32_t longest = 0;
-  for (const Token& token : tokens_) longest = std::max(longest, token.position);
-  const auto heads = static_cast<std::int32_t>(tokens_.size()) * program_.kvHeads;
-  const bool splits = decodes && group > 1 && longest >= kSplitHeadsFrom && heads < 4 * pool_->threads() &&
-                      heads % pool_->threads() != 0;
-  fusesAttention_ = decodes && !splits;
-  const std::int32_t together = splits ? 1 : group;
-  std::int32_t first = 0;
-  for (std::size_t s = 0; s < batch.slices.size(); ++s) {
-    const auto count = static_cast<std::int32_t>(batch.slices[s].tokens.size());
-    // The last shares see most: they go first, so that no worker is left with one at the end.
-    for (std::int32_t begin = (count - 1) / kAttentionTokens * kAttentionTokens; count > 0 && begin >= 0;
-         begin -= kAttentionTokens) {
-      for (std::int32_t query = 0; query < program_.heads; query += together) {
-        units_.push_back({static_cast<std::int32_t>(s), query / group, query, together, first + begin,
-                          std::min(kAttentionTokens, count - begin)});
-      }
-    }
-    first += count;
-  }
-}
-
 base::Result<void> CpuExecutable::run(const Batch& batch) {
   QUERN_TRY(check(batch));
   lay(batch);
   phases_->reset(phases_->most());
-  pool_->run([this](std::int32_t worker) { work(worker); });
+  const bool fewTokens = static_cast<std::int64_t>(tokens_.size()) <= kPrivateTokens;
+  pool_->runSome(fewTokens ? decodeWorkers_ : pool_->threads(),
+                 [this](std::int32_t worker) { work(worker); });
   batch_ = nullptr;
   return base::ok();
 }
@@ -283,15 +275,6 @@ void CpuExecutable::work(std::int32_t worker) {
           step);
     }
   }
-}
-
-/// A phase of work(token), a few tokens a share.
-template <class Work>
-void CpuExecutable::overTokens(std::size_t& phase, std::int64_t tokens, Work&& work) {
-  const std::int64_t shares = std::min<std::int64_t>(tokens, kSharesAThread * pool_->threads());
-  phases_->run(phase++, static_cast<std::int32_t>(shares), [&](std::int32_t share) {
-    for (std::int64_t t = tokens * share / shares; t < tokens * (share + 1) / shares; ++t) work(t);
-  });
 }
 
 void CpuExecutable::embed(const EmbedStep& step, std::int64_t t) {
@@ -341,9 +324,9 @@ void CpuExecutable::prepare(const ProjectStep& step, std::int64_t token, Activat
   }
   if (!step.quantizes) return;
   // Logits are always exact: one row of them, and a long matrix.
-  if (!head && tokens_[static_cast<std::size_t>(token)].usesPanel) {
-    kernels_.quantizePanelRow(values, cols, space.quantized(token, cols), space.panelScales(token, cols),
-                              space.panelSums(token, cols));
+  const std::int32_t panel = head ? -1 : tokens_[static_cast<std::size_t>(token)].panel;
+  if (panel >= 0) {
+    kernels_.quantizePanelRow(values, cols, space.panel(), panel);
   } else {
     kernels_.quantizeRow(values, cols, space.quantized(token, cols), space.scales(token, cols),
                          space.sums(token, cols));
@@ -369,7 +352,7 @@ void CpuExecutable::project(const ProjectStep& step, std::int32_t worker, std::s
     const std::int64_t firstTile = step.tiles * share / shares;
     const std::int64_t lastTile = step.tiles * (share + 1) / shares;
     if (head) {
-      multiply(step, firstTile, lastTile, space, {0, static_cast<std::int32_t>(tokens), false});
+      multiply(step, firstTile, lastTile, space, {0, static_cast<std::int32_t>(tokens), -1});
     } else {
       for (const Run& run : runs_) multiply(step, firstTile, lastTile, space, run);
     }
@@ -386,11 +369,9 @@ void CpuExecutable::multiply(const ProjectStep& step, std::int64_t firstTile, st
     if (rowBegin >= rowEnd) continue;
     const std::int64_t stride = program_.widthOf(one.out);
     float* out = row(one.out, run.first);
-    if (run.usesPanel && kernels_.readsQuantized(one.matrix.type)) {
-      const kernels::cpu::PanelActivations x{space.quantized(run.first, step.cols),
-                                             space.panelScales(run.first, step.cols),
-                                             space.panelSums(run.first, step.cols)};
-      kernels_.panelMatmul(one.matrix, rowBegin, rowEnd, x, run.tokens, out, stride, one.accumulate);
+    if (run.panel >= 0 && kernels_.readsQuantized(one.matrix.type)) {
+      kernels_.panelMatmul(one.matrix, rowBegin, rowEnd, space.panel(), run.panel, run.tokens, out, stride,
+                           one.accumulate);
     } else {
       const std::int64_t together = std::max<std::int64_t>(32, kActivationBytes / step.cols);
       for (std::int64_t first = 0; first < run.tokens; first += together) {
@@ -409,78 +390,6 @@ void CpuExecutable::multiply(const ProjectStep& step, std::int64_t firstTile, st
       kernels_.softcap(out + t * stride + rowBegin, program_.logitSoftcap, rowEnd - rowBegin);
     }
   }
-}
-
-void CpuExecutable::prepareAttention(const AttendStep& step, std::int64_t token, std::int32_t firstHead,
-                                     std::int32_t heads) {
-  const Token& at = tokens_[static_cast<std::size_t>(token)];
-  const model::Rope& rope = program_.ropes[static_cast<std::size_t>(step.rope)];
-  const float* cosSin = cosSin_[static_cast<std::size_t>(step.rope)].as<float>() + token * rope.rotary;
-  const std::int32_t headDim = program_.headDim;
-  const std::int32_t group = program_.heads / program_.kvHeads;
-  const auto turn = [&](float* head, const float* norm) {
-    if (norm != nullptr) kernels_.rmsNorm(head, norm, step.epsilon, headDim, head);
-    kernels_.rope(head, cosSin, rope.rotary, rope.neox);
-  };
-  const Slice& slice = batch_->slices[static_cast<std::size_t>(at.slice)];
-  const std::uint32_t block = slice.blockTable[static_cast<std::size_t>(at.position / kKvBlockTokens)];
-  const std::size_t inBlock = static_cast<std::size_t>(at.position % kKvBlockTokens) * cache_.rowBytes();
-  for (std::int32_t head = firstHead; head < firstHead + heads; ++head) {
-    for (std::int32_t q = head * group; q < (head + 1) * group; ++q) {
-      turn(row(Buffer::kQuery, token) + q * headDim, step.queryNorm);
-    }
-    float* key = row(Buffer::kKey, token) + head * headDim;
-    turn(key, step.keyNorm);
-    kernels_.storeKv(cache_.type(), key, cache_.keys(step.layer, block, head) + inBlock, headDim);
-    kernels_.storeKv(cache_.type(), row(Buffer::kValue, token) + head * headDim,
-                     cache_.values(step.layer, block, head) + inBlock, headDim);
-  }
-}
-
-void CpuExecutable::attend(const AttendStep& step, std::int32_t worker, std::size_t& phase) {
-  Worker& space = workers_[static_cast<std::size_t>(worker)];
-  if (!fusesAttention_) {
-    overTokens(phase, static_cast<std::int64_t>(tokens_.size()),
-               [&](std::int64_t token) { prepareAttention(step, token, 0, program_.kvHeads); });
-  }
-  phases_->run(phase++, static_cast<std::int32_t>(units_.size()), [&](std::int32_t index) {
-    const AttentionUnit& unit = units_[static_cast<std::size_t>(index)];
-    // One token a sequence: who attends for a head also prepares it, and nobody waits in between.
-    if (fusesAttention_) prepareAttention(step, unit.firstToken, unit.head, 1);
-    attendUnit(step, unit, space);
-  });
-}
-
-void CpuExecutable::attendUnit(const AttendStep& step, const AttentionUnit& unit, Worker& space) {
-  const Slice& slice = batch_->slices[static_cast<std::size_t>(unit.slice)];
-  const Token& first = tokens_[static_cast<std::size_t>(unit.firstToken)];
-  const std::int32_t last = first.position + unit.tokens - 1;
-  const std::int32_t seen = step.window > 0 ? std::max(0, first.position - step.window + 1) : 0;
-  for (std::int32_t b = seen / kKvBlockTokens; b <= last / kKvBlockTokens; ++b) {
-    const auto at = static_cast<std::size_t>(b);
-    space.keys[at] = cache_.keys(step.layer, slice.blockTable[at], unit.head);
-    space.values[at] = cache_.values(step.layer, slice.blockTable[at], unit.head);
-  }
-  kernels::cpu::AttentionTask task;
-  task.query = row(Buffer::kQuery, unit.firstToken) + unit.firstQuery * program_.headDim;
-  task.queryTokenStride = program_.widthOf(Buffer::kQuery);
-  task.queryHeadStride = program_.headDim;
-  task.output = row(Buffer::kHeads, unit.firstToken) + unit.firstQuery * program_.valueDim;
-  task.outputTokenStride = program_.widthOf(Buffer::kHeads);
-  task.outputHeadStride = program_.valueDim;
-  task.queryTokens = unit.tokens;
-  task.groupHeads = unit.queries;
-  task.headDim = program_.headDim;
-  task.firstPosition = first.position;
-  task.window = step.window;
-  task.keyBlocks = space.keys.data();
-  task.valueBlocks = space.values.data();
-  task.blockTokens = kKvBlockTokens;
-  task.type = cache_.type();
-  task.scale = step.scale;
-  task.softcap = step.softcap;
-  task.scratch = space.attention.as<float>();
-  kernels_.attend(task);
 }
 
 }  // namespace quern::engine::runtime

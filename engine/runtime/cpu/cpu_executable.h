@@ -1,6 +1,7 @@
 // Runs a Plan: one dispatch to the pool a step, a phase for every operation that depends on the one before.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
@@ -17,6 +18,9 @@
 
 namespace quern::engine::runtime {
 
+/// Shares of a phase for each thread at most: with more of them a worker that was put aside costs less, with
+/// fewer the counters do.
+inline constexpr std::int64_t kSharesAThread = 4;
 /// Activations [tokens, cols] as floats and int8, with room for `tokens` rows of the widest input.
 class ActivationSpace {
  public:
@@ -31,13 +35,8 @@ class ActivationSpace {
   float* sums(std::int64_t token, std::int64_t cols) {
     return sums_ + token * (cols / kernels::cpu::kSumBlock);
   }
-  /// Scales and sums of a prompt's token, whose blocks are longer.
-  float* panelScales(std::int64_t token, std::int64_t cols) {
-    return panelScales_ + token * kernels::cpu::panelBlocks(cols);
-  }
-  std::int32_t* panelSums(std::int64_t token, std::int64_t cols) {
-    return panelSums_ + token * kernels::cpu::panelBlocks(cols);
-  }
+  /// The prompts' tokens, in the order of their numbers among themselves.
+  const kernels::cpu::PanelActivations& panel() const { return panel_; }
 
  private:
   AlignedBuffer memory_;
@@ -45,8 +44,7 @@ class ActivationSpace {
   std::int8_t* quantized_ = nullptr;
   float* scales_ = nullptr;
   float* sums_ = nullptr;
-  float* panelScales_ = nullptr;
-  std::int32_t* panelSums_ = nullptr;
+  kernels::cpu::PanelActivations panel_;
 };
 
 class CpuExecutable : public Executable {
@@ -67,6 +65,7 @@ class CpuExecutable : public Executable {
   void copyBlock(std::uint32_t from, std::uint32_t to) override { cache_.copyBlock(from, to); }
   MemoryUse memory() const override;
   std::uint64_t bytesPerToken(std::int32_t position) const override;
+  double readBandwidth() override;
   std::int32_t threads() const override { return pool_->threads(); }
   std::string description() const override;
   void setActive(bool active) override { pool_->setActive(active); }
@@ -77,22 +76,31 @@ class CpuExecutable : public Executable {
     std::int32_t id;
     std::int32_t position;
     std::int32_t slice;
-    bool usesPanel;  ///< goes through Kernels::panelMatmul where weights are quantized
+    std::int32_t panel;  ///< its number among those that go through Kernels::panelMatmul; -1: it does not
   };
   /// Tokens beside each other that are computed in the same way.
   struct Run {
     std::int32_t first;
     std::int32_t tokens;
-    bool usesPanel;
+    std::int32_t panel;  ///< number of the first as above, or -1
   };
-  /// One share of attention: some query tokens of a slice and query heads that share a key/value head.
+  /// One share of attention: some query tokens of a slice, the query heads of one key/value head, and all
+  /// chunks of the sequence or some of them.
   struct AttentionUnit {
-    std::int32_t slice;
-    std::int32_t head;        ///< key/value head
-    std::int32_t firstQuery;  ///< query head
-    std::int32_t queries;     ///< query heads
-    std::int32_t firstToken;  ///< in the batch
-    std::int32_t tokens;
+    std::int32_t slice = 0;
+    std::int32_t head = 0;        ///< key/value head
+    std::int32_t firstToken = 0;  ///< in the batch
+    std::int32_t tokens = 0;
+    std::int32_t firstChunk = 0;
+    std::int32_t endChunk = 0;
+    std::int32_t split = kNotSplit;  ///< in splits_, when other units have the other chunks
+  };
+  static constexpr std::int32_t kNotSplit = -1;
+  /// What the units that share a sequence along its length have in common.
+  struct AttentionSplit {
+    std::atomic<std::int32_t> done{0};  ///< units, over all layers of a run
+    std::int32_t units = 0;
+    std::size_t partials = 0;  ///< floats from the beginning of partials_
   };
   /// What a worker has for itself, so that small batches need no phase between preparing and multiplying.
   struct Worker {
@@ -116,11 +124,19 @@ class CpuExecutable : public Executable {
                 ActivationSpace& space, const Run& run);
   void prepare(const ProjectStep& step, std::int64_t token, ActivationSpace& space, bool head);
   void attend(const AttendStep& step, std::int32_t worker, std::size_t& phase);
+  /// A phase of work(token), a few tokens a share.
   template <class Work>
-  void overTokens(std::size_t& phase, std::int64_t tokens, Work&& work);
-  void prepareAttention(const AttendStep& step, std::int64_t token, std::int32_t firstHead,
-                        std::int32_t heads);
+  void overTokens(std::size_t& phase, std::int64_t tokens, Work&& work) {
+    const std::int64_t shares = std::min<std::int64_t>(tokens, kSharesAThread * pool_->threads());
+    phases_->run(phase++, static_cast<std::int32_t>(shares), [&](std::int32_t share) {
+      for (std::int64_t t = tokens * share / shares; t < tokens * (share + 1) / shares; ++t) work(t);
+    });
+  }
+  base::Result<void> makeAttention();
+  void addUnit(AttentionUnit unit, std::int32_t parts, std::int32_t& splits, std::size_t& partials);
+  void storeToken(const AttendStep& step, std::int64_t token, std::int32_t firstHead, std::int32_t heads);
   void attendUnit(const AttendStep& step, const AttentionUnit& unit, Worker& space);
+  kernels::cpu::HeadTurn turnOf(const AttendStep& step, std::int64_t token, const float* norm) const;
 
   float* row(model::Buffer buffer, std::int64_t token) {
     return buffers_[static_cast<std::size_t>(buffer)].as<float>() + token * program_.widthOf(buffer);
@@ -139,6 +155,8 @@ class CpuExecutable : public Executable {
   std::vector<AlignedBuffer> cosSin_;  ///< one a rope: [batchTokens, rotary]
   std::vector<bool> longRope_;
   std::uint64_t workBytes_ = 0;
+  std::int32_t decodeWorkers_ = 1;  ///< of the pool: enough for steps of few tokens
+  double readBandwidth_ = 0;        ///< 0: not measured yet
 
   // The running batch.
   const Batch* batch_ = nullptr;
@@ -146,7 +164,11 @@ class CpuExecutable : public Executable {
   std::vector<Run> runs_;
   std::vector<std::int32_t> wanted_;  ///< batch rows whose logits are asked for
   std::vector<AttentionUnit> units_;
-  bool fusesAttention_ = false;  ///< who attends for a head has also prepared it
+  std::int32_t unitsAShare_ = 1;
+  bool fusesAttention_ = false;               ///< who attends for a head has also stored its key and value
+  std::unique_ptr<AttentionSplit[]> splits_;  ///< kMostSplits
+  AlignedBuffer partials_;                    ///< floats
+  std::size_t partialFloats_ = 0;
 };
 
 }  // namespace quern::engine::runtime

@@ -1,5 +1,6 @@
-// The paged KV cache: for every layer, blocks of kKvBlockTokens tokens; in a block, head after head, token
-// after token.
+// The paged KV cache: blocks of kKvBlockTokens tokens; in a block, layer after layer; in a layer, head after head. So a
+// short conversation lies close together and touches few (huge) pages. What lies in a head's part of a block is drawn
+// in kernels/cpu/kv_layout.h.
 #pragma once
 
 #include <cstring>
@@ -10,6 +11,8 @@
 #include "kernels/cpu/kernels.h"
 
 namespace quern::engine::runtime {
+
+static_assert(kKvBlockTokens == kernels::cpu::kKvBlock);
 
 inline kernels::cpu::KvType kernelType(KvCacheType type) {
   switch (type) {
@@ -26,17 +29,17 @@ inline kernels::cpu::KvType kernelType(KvCacheType type) {
 class KvCache {
  public:
   static std::uint64_t bytesFor(const model::Program& program, KvCacheType type, std::int32_t blocks) {
-    return 2 * static_cast<std::uint64_t>(program.layers) * static_cast<std::uint64_t>(blocks) *
-           blockBytes(program, type);
+    return 2 * static_cast<std::uint64_t>(blocks) * strideBytes(program, type);
   }
 
   static base::Result<KvCache> make(const model::Program& program, KvCacheType type, std::int32_t blocks) {
     KvCache cache;
     cache.type_ = kernelType(type);
-    cache.layers_ = program.layers;
+    cache.heads_ = program.kvHeads;
     cache.blocks_ = blocks;
     cache.rowBytes_ = kernels::cpu::kvRowBytes(cache.type_, program.headDim);
-    cache.blockBytes_ = blockBytes(program, type);
+    cache.headBytes_ = headBytes(program, type);
+    cache.strideBytes_ = strideBytes(program, type);
     QUERN_ASSIGN(cache.keys_, AlignedBuffer::allocate(bytesFor(program, type, blocks) / 2));
     QUERN_ASSIGN(cache.values_, AlignedBuffer::allocate(bytesFor(program, type, blocks) / 2));
     return cache;
@@ -45,9 +48,10 @@ class KvCache {
   kernels::cpu::KvType type() const { return type_; }
   std::int32_t blocks() const { return blocks_; }
   std::uint64_t sizeBytes() const { return keys_.size() + values_.size(); }
+  /// Bytes that a token's key or value of one head takes.
   std::size_t rowBytes() const { return rowBytes_; }
 
-  /// Where the first token of a block lies; tokens follow each other, rowBytes() each.
+  /// A head's part of a block.
   std::byte* keys(std::int32_t layer, std::uint32_t block, std::int32_t head) {
     return keys_.data() + offset(layer, block, head);
   }
@@ -56,27 +60,31 @@ class KvCache {
   }
 
   void copyBlock(std::uint32_t from, std::uint32_t to) {
-    for (std::int32_t layer = 0; layer < layers_; ++layer) {
-      std::memcpy(keys(layer, to, 0), keys(layer, from, 0), blockBytes_);
-      std::memcpy(values(layer, to, 0), values(layer, from, 0), blockBytes_);
-    }
+    std::memcpy(keys(0, to, 0), keys(0, from, 0), strideBytes_);
+    std::memcpy(values(0, to, 0), values(0, from, 0), strideBytes_);
   }
 
  private:
-  static std::size_t blockBytes(const model::Program& program, KvCacheType type) {
-    return static_cast<std::size_t>(program.kvHeads) * kKvBlockTokens *
-           kernels::cpu::kvRowBytes(kernelType(type), program.headDim);
+  static std::size_t headBytes(const model::Program& program, KvCacheType type) {
+    return kKvBlockTokens * kernels::cpu::kvRowBytes(kernelType(type), program.headDim);
+  }
+  /// From one block to the next. One head's part more than the block holds: models like powers of two, and
+  /// without it all blocks of a head would lie in the same few sets of a cache.
+  static std::size_t strideBytes(const model::Program& program, KvCacheType type) {
+    const auto parts = static_cast<std::size_t>(program.layers) * static_cast<std::size_t>(program.kvHeads);
+    return (parts + 1) * headBytes(program, type);
   }
   std::size_t offset(std::int32_t layer, std::uint32_t block, std::int32_t head) const {
-    return (static_cast<std::size_t>(layer) * static_cast<std::size_t>(blocks_) + block) * blockBytes_ +
-           static_cast<std::size_t>(head) * kKvBlockTokens * rowBytes_;
+    const std::int64_t part = static_cast<std::int64_t>(layer) * heads_ + head;
+    return block * strideBytes_ + static_cast<std::size_t>(part) * headBytes_;
   }
 
   kernels::cpu::KvType type_ = kernels::cpu::KvType::kF16;
-  std::int32_t layers_ = 0;
+  std::int32_t heads_ = 0;
   std::int32_t blocks_ = 0;
   std::size_t rowBytes_ = 0;
-  std::size_t blockBytes_ = 0;
+  std::size_t headBytes_ = 0;
+  std::size_t strideBytes_ = 0;
   AlignedBuffer keys_;
   AlignedBuffer values_;
 };

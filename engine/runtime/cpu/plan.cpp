@@ -1,9 +1,9 @@
 #include "engine/runtime/cpu/plan.h"
 
 #include <algorithm>
-#include <atomic>
 
 #include "engine/gguf/file.h"
+#include "engine/runtime/cpu/packing.h"
 #include "engine/runtime/cpu/thread_pool.h"
 #include "kernels/reference/dequantize.h"
 
@@ -11,9 +11,6 @@ namespace quern::engine::runtime {
 namespace {
 
 using kernels::cpu::kRowTile;
-
-/// Rows that a worker packs before it looks whether the load was cancelled: about a millisecond of work.
-constexpr std::int64_t kRowsAtOnce = 16 * kRowTile;
 
 std::size_t aligned(std::size_t bytes) {
   return (bytes + kernels::cpu::kAlignment - 1) / kernels::cpu::kAlignment * kernels::cpu::kAlignment;
@@ -32,14 +29,6 @@ class PlanCompiler {
   }
 
  private:
-  /// One matrix to be packed: where its rows lie in the file, and where they go.
-  struct Packing {
-    const gguf::Tensor* tensor;
-    const std::byte* source;
-    std::int64_t rows, cols;
-    std::size_t offset;  ///< in Plan::packed
-  };
-
   base::Result<void> operations(const std::vector<model::Operation>& from, std::vector<Step>& to) {
     const model::Norm* norm = nullptr;  // waits for the projection that reads it
     const model::Activate* activate = nullptr;
@@ -53,7 +42,6 @@ class PlanCompiler {
                   std::string(kernels::dtypeInfo(table.type)->name) +
                   ", which Quern cannot decode. A Q4_K_M or Q8_0 file of the same model works.");
         }
-        table_ = &table;
         plan_.embedRowBytes = table.data.size() / table.rows();
         to.emplace_back(EmbedStep{table.type, table.data.data(), plan_.embedRowBytes, embed->scale});
       } else if (const auto* found = std::get_if<model::Norm>(&operation)) {
@@ -94,9 +82,12 @@ class PlanCompiler {
       const model::WeightRows& weights = projection.weights;
       const gguf::Tensor& tensor = *file_.tensor(weights.tensor);
       const std::size_t bytes = kernels_.packedBytes(tensor.type, weights.rows, weights.cols);
-      const std::byte* source = tensor.data.data() + static_cast<std::size_t>(weights.firstRow) *
-                                                         (tensor.data.size() / tensor.rows());
-      packings_.push_back({&tensor, source, weights.rows, weights.cols, plan_.packedBytes});
+      const std::size_t rowBytes = tensor.data.size() / tensor.rows();
+      packings_.push_back({tensor.type,
+                           tensor.data.subspan(static_cast<std::size_t>(weights.firstRow) * rowBytes,
+                                               static_cast<std::size_t>(weights.rows) * rowBytes),
+                           weights.rows, weights.cols, nullptr});
+      offsets_.push_back(plan_.packedBytes);
 
       PackedProjection packed;
       packed.matrix = {tensor.type, weights.rows, weights.cols, nullptr, bytes};
@@ -136,7 +127,8 @@ class PlanCompiler {
       auto* project = std::get_if<ProjectStep>(&step);
       if (project == nullptr) continue;
       for (PackedProjection& one : project->outputs) {
-        one.matrix.data = plan_.packed.data() + packings_[next++].offset;
+        packings_[next].target = plan_.packed.data() + offsets_[next];
+        one.matrix.data = packings_[next++].target;
       }
     }
   }
@@ -146,39 +138,7 @@ class PlanCompiler {
     std::size_t placed = 0;
     place(plan_.body, placed);
     place(plan_.head, placed);
-    // Pieces of all matrices in one list, which the workers take from in order: the file is read front to
-    // back.
-    struct Piece {
-      const Packing* packing;
-      std::int64_t begin, end;
-    };
-    std::vector<Piece> pieces;
-    for (const Packing& packing : packings_) {
-      for (std::int64_t row = 0; row < packing.rows; row += kRowsAtOnce) {
-        pieces.push_back({&packing, row, std::min(packing.rows, row + kRowsAtOnce)});
-      }
-    }
-    std::atomic<std::size_t> next{0};
-    std::atomic<bool> cancelled{false};
-    pool.run([&](std::int32_t worker) {
-      for (std::size_t i = next.fetch_add(1); i < pieces.size() && !cancelled.load(); i = next.fetch_add(1)) {
-        const Piece& piece = pieces[i];
-        const Packing& p = *piece.packing;
-        kernels_.packRows(p.tensor->type, p.source, p.rows, p.cols, piece.begin, piece.end,
-                          plan_.packed.data() + p.offset);
-        if (worker == 0 && progress &&
-            !progress(static_cast<double>(i) / static_cast<double>(pieces.size()))) {
-          cancelled.store(true);
-        }
-      }
-    });
-    if (!cancelled.load() && progress && !progress(1.0)) cancelled.store(true);
-    if (cancelled.load()) return base::Error(base::ErrorCode::kCancelled, "Loading was cancelled.");
-    // The embedding's rows are still read from the file, token by token.
-    for (const Packing& packing : packings_) {
-      if (packing.tensor != table_) file_.release(*packing.tensor);
-    }
-    return base::ok();
+    return packMatrices(file_, kernels_, packings_, pool, progress);
   }
 
   const gguf::File& file_;
@@ -186,7 +146,7 @@ class PlanCompiler {
   const kernels::cpu::Kernels& kernels_;
   Plan plan_;
   std::vector<Packing> packings_;
-  const gguf::Tensor* table_ = nullptr;
+  std::vector<std::size_t> offsets_;  ///< of each packing in Plan::packed
 };
 
 }  // namespace

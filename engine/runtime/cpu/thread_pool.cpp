@@ -3,12 +3,11 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include <fstream>
-#include <set>
-#include <string>
+#include <algorithm>
 
 #include "engine/base/check.h"
 #include "engine/runtime/cpu/phases.h"
+#include "engine/runtime/topology.h"
 
 namespace quern::engine::runtime {
 namespace {
@@ -17,41 +16,52 @@ namespace {
 constexpr int kSpinsBeforeSleep = 200'000;
 
 void pin(std::thread& thread, int processor) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(static_cast<unsigned>(processor), &set);
-  pthread_setaffinity_np(thread.native_handle(), sizeof set, &set);  // only a wish
+  const auto bits = static_cast<std::size_t>(processor) + 1;
+  cpu_set_t* set = CPU_ALLOC(bits);
+  if (set == nullptr) return;
+  const std::size_t bytes = CPU_ALLOC_SIZE(bits);
+  CPU_ZERO_S(bytes, set);
+  CPU_SET_S(static_cast<std::size_t>(processor), bytes, set);
+  pthread_setaffinity_np(thread.native_handle(), bytes, set);  // only a wish
+  CPU_FREE(set);
 }
 
 }  // namespace
 
-ThreadPool::ThreadPool(std::int32_t threads) : threads_(threads) {
+ThreadPool::ThreadPool(std::int32_t threads)
+    : threads_(threads), gates_(std::make_unique<Gate[]>(static_cast<std::size_t>(threads))) {
   QUERN_CHECK(threads >= 1, "a pool needs a worker");
-  const std::vector<int> cores = physicalCores();
+  std::vector<Core> cores;
+  if (threads <= static_cast<std::int32_t>(topology().cores.size())) cores = topology().spread(threads);
+  for (const Core& core : cores) nodes_.push_back(core.node);
   for (std::int32_t worker = 1; worker < threads; ++worker) {
     workers_.emplace_back([this, worker] { loop(worker); });
-    if (threads <= static_cast<std::int32_t>(cores.size())) {
-      pin(workers_.back(), cores[static_cast<std::size_t>(worker)]);
-    }
+    if (!cores.empty()) pin(workers_.back(), cores[static_cast<std::size_t>(worker)].processors.front());
   }
 }
 
 ThreadPool::~ThreadPool() {
   stopping_.store(true);
-  epoch_.fetch_add(1);
-  epoch_.notify_all();
+  for (std::int32_t worker = 1; worker < threads_; ++worker) open(gates_[static_cast<std::size_t>(worker)]);
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::run(const Work& work) {
-  if (threads_ == 1) {
+void ThreadPool::open(Gate& gate) {
+  // Sequentially consistent on both sides: either the worker sees the new epoch before it sleeps, or it is
+  // seen here that it is about to.
+  gate.epoch.fetch_add(1);
+  if (gate.sleeping.load()) gate.epoch.notify_one();
+}
+
+void ThreadPool::runSome(std::int32_t workers, const Work& work) {
+  workers = std::clamp(workers, 1, threads_);
+  if (workers == 1) {
     work(0);
     return;
   }
   work_ = &work;
-  running_.store(threads_ - 1, std::memory_order_relaxed);
-  epoch_.fetch_add(1, std::memory_order_release);
-  epoch_.notify_all();
+  running_.store(workers - 1, std::memory_order_relaxed);
+  for (std::int32_t i = 1; i < workers; ++i) open(gates_[static_cast<std::size_t>(member(i, workers))]);
   work(0);
   for (int spins = 0; running_.load(std::memory_order_acquire) != 0; ++spins) {
     if (spins < kSpinsBeforeYield) {
@@ -65,15 +75,20 @@ void ThreadPool::run(const Work& work) {
 void ThreadPool::setActive(bool active) { active_.store(active, std::memory_order_relaxed); }
 
 void ThreadPool::loop(std::int32_t worker) {
-  std::uint32_t seen = 0;
+  Gate& gate = gates_[static_cast<std::size_t>(worker)];
+  int seen = 0;
   while (true) {
     for (int spins = 0; spins < kSpinsBeforeSleep && active_.load(std::memory_order_relaxed) &&
-                        epoch_.load(std::memory_order_relaxed) == seen;
+                        gate.epoch.load(std::memory_order_relaxed) == seen;
          ++spins) {
       relax();
     }
-    epoch_.wait(seen, std::memory_order_acquire);
-    seen = epoch_.load(std::memory_order_acquire);
+    if (gate.epoch.load() == seen) {
+      gate.sleeping.store(true);
+      gate.epoch.wait(seen);
+      gate.sleeping.store(false, std::memory_order_relaxed);
+    }
+    seen = gate.epoch.load(std::memory_order_acquire);
     if (stopping_.load()) return;
     (*work_)(worker);
     running_.fetch_sub(1, std::memory_order_acq_rel);
@@ -81,20 +96,9 @@ void ThreadPool::loop(std::int32_t worker) {
 }
 
 std::vector<int> physicalCores() {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return {0};
-  std::vector<int> cores;
-  std::set<std::string> seen;
-  for (int processor = 0; processor < CPU_SETSIZE; ++processor) {
-    if (!CPU_ISSET(static_cast<unsigned>(processor), &allowed)) continue;
-    std::ifstream file("/sys/devices/system/cpu/cpu" + std::to_string(processor) +
-                       "/topology/thread_siblings_list");
-    std::string siblings;
-    if (!std::getline(file, siblings)) siblings = std::to_string(processor);
-    if (seen.insert(siblings).second) cores.push_back(processor);
-  }
-  return cores.empty() ? std::vector<int>{0} : cores;
+  std::vector<int> processors;
+  for (const Core& core : topology().cores) processors.push_back(core.processors.front());
+  return processors;
 }
 
 }  // namespace quern::engine::runtime

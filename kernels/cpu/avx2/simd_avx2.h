@@ -29,6 +29,8 @@ struct SimdAvx2 {
   };
   using Bytes = Ints;
 
+  // With six rows: 12 sums, 2 registers of keys or values and a broadcast fit the 16 registers.
+  static constexpr int kAttentionVectors = 1;
   static constexpr int kTokens = 2;
   /// Whole bytes are multiplied as signed numbers, see ProductsAvx2.
   template <class F>
@@ -140,6 +142,33 @@ struct SimdAvx2 {
   }
   static Floats scaleByPowerOfTwo(Floats x, Floats n) {
     return {_mm256_mul_ps(x.a, powerOfTwo(n.a)), _mm256_mul_ps(x.b, powerOfTwo(n.b))};
+  }
+  static __m256 addLowBitsToExponent(__m256 y, __m256 shifted) {
+    return _mm256_castsi256_ps(
+        _mm256_add_epi32(_mm256_castps_si256(y), _mm256_slli_epi32(_mm256_castps_si256(shifted), 23)));
+  }
+  static Floats addLowBitsToExponent(Floats y, Floats shifted) {
+    return {addLowBitsToExponent(y.a, shifted.a), addLowBitsToExponent(y.b, shifted.b)};
+  }
+  static void loadPairs(const float* p, Floats& even, Floats& odd) {
+    const auto split = [](const float* from, __m256& evens, __m256& odds) {
+      const __m256 low = _mm256_loadu_ps(from);
+      const __m256 high = _mm256_loadu_ps(from + 8);
+      const auto inOrder = [](__m256 x) {
+        return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(x), 0xD8));
+      };
+      evens = inOrder(_mm256_shuffle_ps(low, high, 0x88));
+      odds = inOrder(_mm256_shuffle_ps(low, high, 0xDD));
+    };
+    split(p, even.a, odd.a);
+    split(p + 16, even.b, odd.b);
+  }
+  static __m256 rotatePairs(__m256 x, __m256 cosSin) {
+    const __m256 turned = _mm256_mul_ps(_mm256_permute_ps(x, 0xB1), _mm256_movehdup_ps(cosSin));
+    return _mm256_fmaddsub_ps(x, _mm256_moveldup_ps(cosSin), turned);
+  }
+  static Floats rotatePairs(Floats x, Floats cosSin) {
+    return {rotatePairs(x.a, cosSin.a), rotatePairs(x.b, cosSin.b)};
   }
   static Floats zeroWhereBelow(Floats y, Floats x, Floats limit) {
     return {_mm256_andnot_ps(_mm256_cmp_ps(x.a, limit.a, _CMP_LT_OQ), y.a),

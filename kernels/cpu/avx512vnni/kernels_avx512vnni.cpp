@@ -4,15 +4,27 @@
 // activations come from memory as an embedded broadcast. Decoding one token is bound by the stream of
 // weights. Prompts go through panel_avx512vnni.cpp.
 
+#include "kernels/cpu/avx512vnni/dots_avx512vnni.h"
 #include "kernels/cpu/avx512vnni/panel_avx512vnni.h"
-#include "kernels/cpu/avx512vnni/simd_avx512vnni.h"
 #include "kernels/cpu/table.h"
 
 namespace quern::kernels::cpu {
+namespace {
+
+struct Simd : SimdAvx512 {
+  static constexpr bool kOwnDots = true;
+  template <class F, int T>
+  static void groupDots(const std::byte* quants, const TokenActivations* x, std::int64_t column,
+                        __m512i (&acc)[T][F::halves]) {
+    DotsAvx512::group<F, T>(quants, x, column, acc);
+  }
+};
+
+}  // namespace
 
 const Kernels& avx512vnniKernels() {
   static constexpr Kernels table = [] {
-    Kernels made = makeTable<SimdAvx512>("avx512vnni");
+    Kernels made = makeTable<Simd>("avx512vnni");
     made.quantizePanelRow = quantizePanelRowAvx512;
     made.panelMatmul = panelMatmulAvx512;
     return made;

@@ -1,47 +1,54 @@
 // Prompts: many tokens times a panel of weights expanded to int8.
 //
-// A packed 4-bit group costs three floating operations a token beside its eight multiply-adds, on the same
-// two ports: no more than two thirds of the peak. So for prompts the weights of 16 rows × 256 columns are
-// brought to a common int8 scale a row first (a block of a K format spans as many columns), and the
-// activations to one a block: now 64 multiply-adds share those three operations.
+// A packed 4-bit group of 32 columns costs three or four floating operations a token beside its eight
+// multiply-adds, on the same two ports, and its integers need unpacking: about half of the peak. So for
+// prompts the weights are brought to one int8 scale for a row of 64 columns first, the activations likewise,
+// and three operations follow sixteen multiply-adds: 84 % at best.
 //
-//   panel   [quad of columns][tile of 16 rows][16 rows × 4 columns]   8 KiB for two tiles: stays in the first
-//   cache u       round(w / s) + 128, unsigned as vpdpbusd wants it;  s = bound of |w| over the block / 127
-//   y[r,t]  Σ_blocks s[r,b] · sx[t,b] · (Σ u·a − 128 · Σ a)         the last sum is where the integers start
-//   from
+//   panel   [quad of columns][tile of 16 rows][16 rows × 4 columns]   256 columns of two tiles, 8 KiB
+//   u       round(w / s) + 128 as vpdpbusd wants it;  s = bound of |w| over a row's 64 columns / 127
+//   y[r,t]  Σ_64 s[r] · sx[t] · (Σ u·a − 128 · Σ a)                   the integers start from the last sum
 //
-// Expanding takes about 300 cycles a tile and block, once for all tokens of the call; 512 tokens then take
-// 16,384. Two tiles × 12 tokens are 24 sums in registers: 12 broadcasts and 2 loads feed 24 multiply-adds.
+// Longer blocks are faster, but activations have outliers and rows have large weights: against exact groups
+// SmolLM2's perplexity grows by 0.2 % with blocks of 64, 0.7 % with 128 and 1.4 % with 256. Expanding takes
+// about 300 cycles for a tile and 256 columns, once for all tokens of the call; 512 tokens then take 20,000.
+// Two tiles × 12 tokens are 24 sums in registers: 12 broadcasts and 2 loads feed 24 multiply-adds.
 
 #include "kernels/cpu/avx512vnni/panel_avx512vnni.h"
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
-#include "kernels/cpu/avx512vnni/simd_avx512vnni.h"
-#include "kernels/cpu/layout.h"
-#include "kernels/cpu/tile_matmul.h"
-#include "kernels/cpu/unrolled.h"
+#include "kernels/cpu/avx512vnni/dots_avx512vnni.h"
 
 namespace quern::kernels::cpu {
 namespace {
 
 constexpr int kTiles = 2;
-constexpr int kTokensAtOnce = 12;
-constexpr int kGroups = kPanelBlock / 32;
-constexpr int kQuads = kPanelBlock / 4;
+/// Tokens whose partial sums are kept on the stack: 66 KiB.
+constexpr std::int64_t kMostTokens = 44 * kPanelTokens;
+/// How far ahead the activations are asked for.
+constexpr int kPrefetchQuads = 16;
+/// Columns that are expanded at once.
+constexpr std::int64_t kColumns = 256;
+constexpr int kGroupsABlock = kPanelBlock / 32;
+constexpr int kQuads = kColumns / 4;
+constexpr int kBlocks = kColumns / kPanelBlock;
 constexpr std::int64_t kZeroPoint = 128;
 
-/// One block of columns of up to two tiles, expanded.
+/// Some columns of up to two tiles, expanded.
 struct Panel {
   alignas(64) std::uint8_t weights[kQuads][kTiles][64];
-  alignas(64) float scales[kTiles][16];
+  alignas(64) float scales[kBlocks][kTiles][16];
 };
 
 /// The smallest and largest quant of a form once its offset is gone.
 template <class F>
 struct QuantRange {
-  static constexpr int bits = F::quants == Quants::kNibbles    ? 4
+  static constexpr int bits = std::is_same_v<F, FormQ2_K>      ? 2  // kept in nibbles
+                              : std::is_same_v<F, FormQ3_K>    ? 3
+                              : F::quants == Quants::kNibbles  ? 4
                               : F::quants == Quants::kFiveBits ? 5
                               : F::quants == Quants::kSixBits  ? 6
                                                                : 8;
@@ -91,31 +98,12 @@ struct WideExpansion {
   }
 };
 
-/// The quants of quads `quad` and `quad + 4` of a group.
+/// The quants of quads `quad` and `quad + 4` of a group; signed where they take all eight bits.
 template <class F>
 void unpackQuads(const std::byte* quants, int quad, __m512i& low, __m512i& high) {
-  using Simd = SimdAvx512;
-  if constexpr (F::quants == Quants::kBytes) {
-    low = Simd::loadBytes(quants + 64 * quad);
-    high = Simd::loadBytes(quants + 64 * (quad + 4));
-  } else {
-    const __m512i both = Simd::loadBytes(quants + 64 * quad);
-    low = Simd::lowNibbles(both);
-    high = Simd::highNibbles(both);
-    if constexpr (F::table != nullptr) {
-      low = Simd::lookUp(low, F::table, F::offset);
-      high = Simd::lookUp(high, F::table, F::offset);
-    }
-    if constexpr (F::quants == Quants::kFiveBits) {
-      low = Simd::addBit4(low, quants + 256 + 8 * quad);
-      high = Simd::addBit4(high, quants + 256 + 8 * (quad + 4));
-    } else if constexpr (F::quants == Quants::kSixBits) {
-      low = Simd::addBits45(low, Simd::loadBytes(quants + 256), quad);
-      high = Simd::addBits45(high, Simd::loadBytes(quants + 256 + 64), quad);
-    }
-  }
+  DotsAvx512::unpack<F>(quants, quad, low, high);
   if constexpr (QuantRange<F>::isWide) {
-    // Signed numbers: an offset of 128 is the top bit.
+    // An offset of 128 is the top bit.
     static_assert(F::offset == kZeroPoint);
     const __m512i top = _mm512_set1_epi8(static_cast<char>(0x80));
     low = _mm512_xor_si512(low, top);
@@ -123,149 +111,181 @@ void unpackQuads(const std::byte* quants, int quad, __m512i& low, __m512i& high)
   }
 }
 
-/// Expands `groups` groups of one tile into panel column `tile`; `source` is the block of the first.
+/// A tile's scales, group by group.
 template <class F>
-void expand(const std::byte* source, int groups, int tile, Panel& panel) {
-  using Range = QuantRange<F>;
-  using Expansion = std::conditional_t<Range::isWide, WideExpansion, NarrowExpansion>;
+struct TileGroups {
   using Scales = typename TileMatmul<SimdAvx512, F>::GroupScales;
-  Scales scales[kGroups];
+
+  explicit TileGroups(const std::byte* tile) : block(tile) {}
+
+  /// Moves on to the next group and returns its scales.
+  Scales next() {
+    if (within == F::groupsPerBlock) {
+      within = 0;
+      block += F::blockBytes;
+    }
+    if constexpr (F::isSuper) {
+      if (within == 0) {
+        superScale = SimdAvx512::loadHalf(block);
+        if constexpr (F::minimums == Minimums::kSuper) superMinimum = SimdAvx512::loadHalf(block + 32);
+      }
+    }
+    group = block + F::headerBytes + within++ * F::groupBytes;
+    return TileMatmul<SimdAvx512, F>::readScales(group, superScale, superMinimum);
+  }
+  const std::byte* quants() const { return group + F::scaleBytes + F::minimumBytes; }
+
+  const std::byte* block;
+  const std::byte* group = nullptr;
+  int within = 0;
   __m512 superScale = _mm512_setzero_ps();
   __m512 superMinimum = _mm512_setzero_ps();
-  if constexpr (F::isSuper) {
-    superScale = SimdAvx512::loadHalf(source);
-    if constexpr (F::minimums == Minimums::kSuper) superMinimum = SimdAvx512::loadHalf(source + 32);
-  }
-  const auto groupAt = [&](int g) {
-    return source + (g / F::groupsPerBlock) * F::blockBytes + F::headerBytes +
-           (g % F::groupsPerBlock) * F::groupBytes;
-  };
+};
+
+/// Expands the next one or two groups of one tile, a block, into panel column `tile` from group `at` on.
+template <class F>
+void expandBlock(TileGroups<F>& from, int groups, int at, int tile, Panel& panel) {
+  using Range = QuantRange<F>;
+  using Expansion = std::conditional_t<Range::isWide, WideExpansion, NarrowExpansion>;
+  typename TileGroups<F>::Scales scales[kGroupsABlock];
+  const std::byte* quants[kGroupsABlock];
+  // What the largest and smallest possible quants would be worth: no weight is larger.
   __m512 bound = _mm512_setzero_ps();
   for (int g = 0; g < groups; ++g) {
-    scales[g] = TileMatmul<SimdAvx512, F>::readScales(groupAt(g), superScale, superMinimum);
+    scales[g] = from.next();
+    quants[g] = from.quants();
     for (int h = 0; h < F::halves; ++h) {
-      // w at q = 0 and at the largest unsigned q.
       const __m512 first = scales[g].correction[h];
       const __m512 last =
           _mm512_fmadd_ps(scales[g].scale[h], _mm512_set1_ps(Range::high - Range::low), first);
       bound = _mm512_max_ps(bound, _mm512_max_ps(_mm512_abs_ps(first), _mm512_abs_ps(last)));
     }
   }
-  // A block so small that its reciprocal overflows counts as zero.
+  // A row so small that its reciprocal overflows counts as zero.
   const __mmask16 isUsed = _mm512_cmp_ps_mask(bound, _mm512_set1_ps(1e-30F), _CMP_GT_OQ);
   const __m512 inverse = _mm512_maskz_div_ps(isUsed, _mm512_set1_ps(127.0F), bound);
-  _mm512_store_ps(panel.scales[tile], _mm512_maskz_mul_ps(isUsed, bound, _mm512_set1_ps(1.0F / 127.0F)));
+  _mm512_store_ps(panel.scales[at / kGroupsABlock][tile],
+                  _mm512_maskz_mul_ps(isUsed, bound, _mm512_set1_ps(1.0F / 127.0F)));
   for (int g = 0; g < groups; ++g) {
-    const Expansion low(_mm512_mul_ps(scales[g].scale[0], inverse),
-                        _mm512_mul_ps(scales[g].correction[0], inverse));
-    const Expansion high = F::halves == 1
-                               ? low
-                               : Expansion(_mm512_mul_ps(scales[g].scale[F::halves - 1], inverse),
-                                           _mm512_mul_ps(scales[g].correction[F::halves - 1], inverse));
-    const std::byte* quants = groupAt(g) + F::scaleBytes + F::minimumBytes;
+    const auto expansion = [&](int half) {
+      return Expansion(_mm512_mul_ps(scales[g].scale[half], inverse),
+                       _mm512_mul_ps(scales[g].correction[half], inverse));
+    };
+    const Expansion low = expansion(0);
+    const Expansion high = F::halves == 1 ? low : expansion(F::halves - 1);
     for (int quad = 0; quad < 4; ++quad) {
       __m512i a;
       __m512i b;
-      unpackQuads<F>(quants, quad, a, b);
-      _mm512_store_si512(panel.weights[8 * g + quad][tile], low(a));
-      _mm512_store_si512(panel.weights[8 * g + quad + 4][tile], high(b));
+      unpackQuads<F>(quants[g], quad, a, b);
+      _mm512_store_si512(panel.weights[8 * (at + g) + quad][tile], low(a));
+      _mm512_store_si512(panel.weights[8 * (at + g) + quad + 4][tile], high(b));
     }
   }
 }
 
-/// What one call of multiply() reads of the activations: a block of columns of T tokens.
+/// What multiply() reads of the activations: some columns of T tokens of a group.
 struct PanelTokens {
   const std::int8_t* quantized;
-  std::int64_t stride;  ///< bytes from one token to the next
   const float* scales;
-  const std::int32_t* sums;
-  std::int64_t blockStride;  ///< elements of scales and sums from one token to the next
+  const std::int32_t* starts;
 };
 
-/// acc += Σ of four products a lane. Written out, since g++ 12 copies and spills every sum that goes through the
-/// intrinsic (its operand has another mode than __m512i).
-[[gnu::always_inline]] inline void multiplyAdd(__m512i& acc, __m512i unsignedBytes, __m512i signedBytes) {
-  asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(unsignedBytes), "v"(signedBytes));
-}
-
-/// output[t, 16·tile + r] (= or +=) one block's products. `rows`: rows of the last tile that exist.
+/// One block of columns of T tokens: totals[t][tile] (= or +=) s · sx · Σ.
 template <int Tiles, int T>
-void multiply(const Panel& panel, int quads, const PanelTokens& x, std::int64_t rows, float* output,
-              std::int64_t stride, bool accumulate) {
+void multiply(const Panel& panel, int block, int quads, const PanelTokens& x, bool adds, float* totals) {
   __m512i acc[T * Tiles];
   unrolled<T>([&]<int t>() __attribute__((always_inline)) {
-    const __m512i start =
-        _mm512_set1_epi32(static_cast<std::int32_t>(-kZeroPoint) * x.sums[t * x.blockStride]);
+    const __m512i start = _mm512_set1_epi32(x.starts[t]);
     unrolled<Tiles>([&]<int i>() __attribute__((always_inline)) { acc[t * Tiles + i] = start; });
   });
-  for (int quad = 0; quad < quads; ++quad) {
+  const std::int8_t* quantized = x.quantized;
+  const auto* weights = panel.weights + static_cast<std::int64_t>(block) * kPanelBlock / 4;
+  for (int quad = 0; quad < quads; ++quad, quantized += 4 * kPanelTokens) {
     __m512i w[Tiles];
     unrolled<Tiles>([&]<int i>()
-                        __attribute__((always_inline)) { w[i] = _mm512_load_si512(panel.weights[quad][i]); });
+                        __attribute__((always_inline)) { w[i] = _mm512_load_si512(weights[quad][i]); });
+    _mm_prefetch(reinterpret_cast<const char*>(quantized + kPrefetchQuads * 4 * kPanelTokens), _MM_HINT_T0);
     unrolled<T>([&]<int t>() __attribute__((always_inline)) {
       std::int32_t four;
-      std::memcpy(&four, x.quantized + t * x.stride + 4 * quad, 4);
+      std::memcpy(&four, quantized + 4 * t, 4);
       const __m512i a = _mm512_set1_epi32(four);
-      unrolled<Tiles>([&]<int i>() __attribute__((always_inline)) {
-        multiplyAdd(acc[t * Tiles + i], w[i], a);
-      });
+      unrolled<Tiles>([&]<int i>()
+                          __attribute__((always_inline)) { multiplyAdd(acc[t * Tiles + i], w[i], a); });
     });
   }
   unrolled<Tiles>([&]<int i>() __attribute__((always_inline)) {
-    const __m512 scale = _mm512_load_ps(panel.scales[i]);
-    const __mmask16 mask =
-        i + 1 < Tiles || rows >= 16 ? static_cast<__mmask16>(0xFFFF) : SimdAvx512::first(rows);
+    const __m512 scale = _mm512_load_ps(panel.scales[block][i]);
     unrolled<T>([&]<int t>() __attribute__((always_inline)) {
-      float* at = output + t * stride + 16 * i;
-      const __m512 s = _mm512_mul_ps(scale, _mm512_set1_ps(x.scales[t * x.blockStride]));
-      const __m512 before = accumulate ? _mm512_maskz_loadu_ps(mask, at) : _mm512_setzero_ps();
-      _mm512_mask_storeu_ps(at, mask, _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[t * Tiles + i]), s, before));
+      float* at = totals + 16 * (t * kTiles + i);
+      const __m512 s = _mm512_mul_ps(scale, _mm512_set1_ps(x.scales[t]));
+      const __m512 y = _mm512_cvtepi32_ps(acc[t * Tiles + i]);
+      _mm512_store_ps(at, adds ? _mm512_fmadd_ps(y, s, _mm512_load_ps(at)) : _mm512_mul_ps(y, s));
     });
   });
 }
 
-template <int Tiles>
-void multiplyAll(const Panel& panel, int quads, PanelTokens x, std::int64_t tokens, std::int64_t rows,
-                 float* output, std::int64_t stride, bool accumulate) {
-  const auto run = [&]<int T>() {
-    for (; tokens >= T; tokens -= T) {
-      multiply<Tiles, T>(panel, quads, x, rows, output, stride, accumulate);
-      x.quantized += T * x.stride;
-      x.scales += T * x.blockStride;
-      x.sums += T * x.blockStride;
-      output += T * stride;
-    }
-  };
-  run.template operator()<kTokensAtOnce>();
-  run.template operator()<4>();
-  run.template operator()<1>();
-}
-
-template <class F>
-void panelMatmul(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t rowEnd,
-                 const PanelActivations& x, std::int64_t tokens, float* output, std::int64_t stride,
-                 bool accumulate) {
+/// Two tiles of rows (or one, the last) times tokens [first, first + tokens).
+template <class F, int Tiles>
+void multiplyTiles(const PackedMatrix& weights, std::int64_t row, std::int64_t rows,
+                   const PanelActivations& x, std::int64_t first, std::int64_t tokens, float* output,
+                   std::int64_t stride, bool accumulate) {
   const std::int64_t cols = weights.cols;
-  const std::size_t tileBytes = packedMatrixBytes(weights.type, kRowTile, cols);
   const std::int64_t blocks = panelBlocks(cols);
+  const std::size_t tileBytes = packedMatrixBytes(weights.type, kRowTile, cols);
+  const std::byte* source = weights.data + static_cast<std::size_t>(row / kRowTile) * tileBytes;
+  TileGroups<F> from[2] = {TileGroups<F>(source), TileGroups<F>(source + (Tiles - 1) * tileBytes)};
   Panel panel;
-  for (std::int64_t row = rowBegin; row < rowEnd; row += kTiles * kRowTile) {
-    const int tiles = rowEnd - row > kRowTile ? 2 : 1;
-    const std::int64_t rowsOfLast = std::min<std::int64_t>(kRowTile, rowEnd - row - (tiles - 1) * kRowTile);
-    for (std::int64_t block = 0; block < blocks; ++block) {
-      const std::int64_t column = block * kPanelBlock;
-      const int groups = static_cast<int>(std::min<std::int64_t>(kPanelBlock, cols - column) / 32);
-      for (int tile = 0; tile < tiles; ++tile) {
-        const std::byte* source = weights.data + static_cast<std::size_t>(row / kRowTile + tile) * tileBytes +
-                                  column / F::blockColumns * F::blockBytes;
-        expand<F>(source, groups, tile, panel);
+  // Kept close together: rows of the output are far apart, often by a power of two, and would push each other
+  // out of the cache.
+  alignas(64) float totals[kMostTokens * kTiles * 16];
+  constexpr auto kAllRows = static_cast<__mmask16>(0xFFFF);
+  const __mmask16 rowsOfLast = rows >= 16 * Tiles ? kAllRows : SimdAvx512::first(rows - 16 * (Tiles - 1));
+  for (std::int64_t column = 0; column < cols; column += kColumns) {
+    const auto width = static_cast<int>(std::min(kColumns, cols - column));
+    const bool isLast = column + width == cols;
+    for (int i = 0; i < Tiles; ++i) {
+      for (int g = 0; g < width / 32; g += kGroupsABlock) {
+        expandBlock<F>(from[i], std::min(kGroupsABlock, width / 32 - g), g, i, panel);
       }
-      const PanelTokens at{x.quantized + column, cols, x.scales + block, x.sums + block, blocks};
-      const bool adds = accumulate || block > 0;
-      if (tiles == 2) {
-        multiplyAll<2>(panel, 8 * groups, at, tokens, rowsOfLast, output + row, stride, adds);
+    }
+    const auto run = [&]<int T>(std::int64_t t) {
+      const std::int64_t group = t / kPanelTokens;
+      const std::int64_t within = t % kPanelTokens;
+      float* total = totals + (t - first) * kTiles * 16;
+      float* out = output + (t - first) * stride + row;
+      if (isLast) {
+        // The output is larger than the second cache: its lines are on their way while the sums are made.
+        for (int i = 0; i < T * Tiles; ++i) {
+          __builtin_prefetch(out + i / Tiles * stride + 16 * (i % Tiles), 1);
+        }
+      }
+      for (int block = 0; block * kPanelBlock < width; ++block) {
+        const std::int64_t begin = column + block * kPanelBlock;
+        const std::int64_t scaleAt = (group * blocks + begin / kPanelBlock) * kPanelTokens + within;
+        const PanelTokens at{x.quantized + (group * cols + begin) * kPanelTokens + 4 * within,
+                             x.scales + scaleAt, x.starts + scaleAt};
+        multiply<Tiles, T>(panel, block, static_cast<int>(std::min(kPanelBlock, cols - begin) / 4), at,
+                           begin > 0, total);
+      }
+      for (int i = 0; isLast && i < T * Tiles; ++i) {
+        const __mmask16 mask = i % Tiles + 1 < Tiles ? kAllRows : rowsOfLast;
+        float* to = out + i / Tiles * stride + 16 * (i % Tiles);
+        __m512 y = _mm512_load_ps(total + 16 * (i / Tiles * kTiles + i % Tiles));
+        if (accumulate) y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(mask, to));
+        _mm512_mask_storeu_ps(to, mask, y);
+      }
+    };
+    for (std::int64_t t = first; t < first + tokens;) {
+      const std::int64_t left = std::min(first + tokens - t, kPanelTokens - t % kPanelTokens);
+      if (left == kPanelTokens) {
+        run.template operator()<kPanelTokens>(t);
+        t += kPanelTokens;
+      } else if (left >= 4) {
+        run.template operator()<4>(t);
+        t += 4;
       } else {
-        multiplyAll<1>(panel, 8 * groups, at, tokens, rowsOfLast, output + row, stride, adds);
+        run.template operator()<1>(t);
+        t += 1;
       }
     }
   }
@@ -273,9 +293,14 @@ void panelMatmul(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_
 
 }  // namespace
 
-void quantizePanelRowAvx512(const float* x, std::int64_t cols, std::int8_t* quantized, float* scales,
-                            std::int32_t* sums) {
-  for (std::int64_t begin = 0; begin < cols; begin += kPanelBlock) {
+void quantizePanelRowAvx512(const float* x, std::int64_t cols, const PanelActivations& target,
+                            std::int64_t token) {
+  const std::int64_t group = token / kPanelTokens;
+  const std::int64_t within = token % kPanelTokens;
+  const std::int64_t blocks = panelBlocks(cols);
+  std::int8_t* quads = target.quantized + group * cols * kPanelTokens + 4 * within;
+  for (std::int64_t block = 0; block < blocks; ++block) {
+    const std::int64_t begin = block * kPanelBlock;
     const std::int64_t end = std::min<std::int64_t>(cols, begin + kPanelBlock);
     __m512 largest = _mm512_setzero_ps();
     for (std::int64_t c = begin; c < end; c += 16) {
@@ -287,19 +312,33 @@ void quantizePanelRowAvx512(const float* x, std::int64_t cols, std::int8_t* quan
     __m512i sum = _mm512_setzero_si512();
     for (std::int64_t c = begin; c < end; c += 16) {
       const __m512i whole = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + c), inverse));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(quantized + c), _mm512_cvtepi32_epi8(whole));
+      const __m128i bytes = _mm512_cvtepi32_epi8(whole);
       sum = _mm512_add_epi32(sum, whole);
+      std::int8_t* to = quads + c * kPanelTokens;
+      unrolled<4>([&]<int i>() __attribute__((always_inline)) {
+        const int four = _mm_extract_epi32(bytes, i);
+        std::memcpy(to + i * 4 * kPanelTokens, &four, 4);
+      });
     }
-    *scales++ = bound / 127.0F;
-    *sums++ = _mm512_reduce_add_epi32(sum);
+    const std::int64_t at = (group * blocks + block) * kPanelTokens + within;
+    target.scales[at] = bound / 127.0F;
+    target.starts[at] = static_cast<std::int32_t>(-kZeroPoint) * _mm512_reduce_add_epi32(sum);
   }
 }
 
 void panelMatmulAvx512(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t rowEnd,
-                       const PanelActivations& x, std::int64_t tokens, float* output,
+                       const PanelActivations& x, std::int64_t firstToken, std::int64_t tokens, float* output,
                        std::int64_t outputStride, bool accumulate) {
   withForm(weights.type, [&]<class F>() {
-    panelMatmul<F>(weights, rowBegin, rowEnd, x, tokens, output, outputStride, accumulate);
+    for (std::int64_t t = 0; t < tokens; t += kMostTokens) {
+      const std::int64_t some = std::min(kMostTokens, tokens - t);
+      for (std::int64_t row = rowBegin; row < rowEnd; row += kTiles * kRowTile) {
+        const std::int64_t rows = std::min(kTiles * kRowTile, rowEnd - row);
+        const auto multiplyRows = rows > kRowTile ? multiplyTiles<F, 2> : multiplyTiles<F, 1>;
+        multiplyRows(weights, row, rows, x, firstToken + t, some, output + t * outputStride, outputStride,
+                     accumulate);
+      }
+    }
   });
 }
 

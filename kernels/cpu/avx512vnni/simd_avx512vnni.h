@@ -20,6 +20,8 @@ struct SimdAvx512 {
   using Ints = __m512i;
   using Bytes = __m512i;
 
+  // With six rows: 24 sums, 4 vectors of keys or values and a broadcast fit the 32 registers.
+  static constexpr int kAttentionVectors = 4;
   // 8 float and 8 integer sums, a pair of weight vectors and the scales fit the 32 registers.
   static constexpr int kTokens = 8;
   template <class F>
@@ -81,6 +83,21 @@ struct SimdAvx512 {
     return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   }
   static Floats scaleByPowerOfTwo(Floats a, Floats n) { return _mm512_scalef_ps(a, n); }
+  static Floats addLowBitsToExponent(Floats a, Floats shifted) {
+    return _mm512_castsi512_ps(
+        _mm512_add_epi32(_mm512_castps_si512(a), _mm512_slli_epi32(_mm512_castps_si512(shifted), 23)));
+  }
+  static void loadPairs(const float* p, Floats& even, Floats& odd) {
+    const __m512i places = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const Floats low = load(p);
+    const Floats high = load(p + 16);
+    even = _mm512_permutex2var_ps(low, places, high);
+    odd = _mm512_permutex2var_ps(low, _mm512_add_epi32(places, _mm512_set1_epi32(1)), high);
+  }
+  static Floats rotatePairs(Floats x, Floats cosSin) {
+    const Floats turned = _mm512_mul_ps(_mm512_permute_ps(x, 0xB1), _mm512_movehdup_ps(cosSin));
+    return _mm512_fmaddsub_ps(x, _mm512_moveldup_ps(cosSin), turned);
+  }
   static Floats zeroWhereBelow(Floats a, Floats x, Floats limit) {
     return _mm512_mask_mov_ps(a, _mm512_cmp_ps_mask(x, limit, _CMP_LT_OQ), zero());
   }

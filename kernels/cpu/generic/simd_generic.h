@@ -23,6 +23,8 @@ struct SimdGeneric {
     std::uint8_t v[64];
   };
 
+  /// Vectors of sums that attention keeps beside each other.
+  static constexpr int kAttentionVectors = 1;
   /// Tokens whose sums are kept in registers together.
   static constexpr int kTokens = 2;
   /// Whether dot() takes a form's quants as signed numbers (offset subtracted already) instead of unsigned
@@ -122,6 +124,27 @@ struct SimdGeneric {
   static Floats scaleByPowerOfTwo(const Floats& a, const Floats& n) {
     return each([&](int i) {
       return a.v[i] * std::bit_cast<float>((static_cast<std::int32_t>(n.v[i]) + 127) << 23);
+    });
+  }
+  /// a · 2^n, n being the whole number in the lowest bits of `shifted`; the exponent must stay in its range,
+  /// or come to 0 for a = 1.
+  static Floats addLowBitsToExponent(const Floats& a, const Floats& shifted) {
+    return each([&](int i) {
+      return std::bit_cast<float>(std::bit_cast<std::uint32_t>(a.v[i]) +
+                                  (std::bit_cast<std::uint32_t>(shifted.v[i]) << 23));
+    });
+  }
+  /// 32 floats: those at even places, and those at odd ones.
+  static void loadPairs(const float* p, Floats& even, Floats& odd) {
+    even = each([&](int i) { return p[2 * i]; });
+    odd = each([&](int i) { return p[2 * i + 1]; });
+  }
+  /// Eight pairs (a, b) turned by eight pairs (cos, sin): (a·cos − b·sin, b·cos + a·sin).
+  static Floats rotatePairs(const Floats& x, const Floats& cosSin) {
+    return each([&](int i) {
+      const int pair = i / 2 * 2;
+      return i % 2 == 0 ? x.v[pair] * cosSin.v[pair] - x.v[pair + 1] * cosSin.v[pair + 1]
+                        : x.v[pair + 1] * cosSin.v[pair] + x.v[pair] * cosSin.v[pair + 1];
     });
   }
   /// a, but 0 where x < limit.
