@@ -17,9 +17,9 @@
 // prefill that is nothing beside 2 · 64 · headDim multiply-adds a row; decoding is bound by it.
 //
 // Reached on one core of an Emerald Rapids at 2.75 GHz (AVX-512: 87 G, AVX2: 43.5 G float32 multiply-adds/s
-// in a bare loop), float16 cache, masked parts of tiles not counted as work, attend() called in a loop: a
-// prompt of 512 tokens in shares of 64, headDim 64, three heads a key: 74 % on a quiet machine (AVX-512), 87
-// % (AVX2); headDim 128 and 256: 80 %, 90 %. The products themselves run at 95 %; of the time, 10 % go into
+// in a bare loop), float16 cache, masked parts of tiles not counted as work, attend() called in a loop,
+// shares of some 192 rows: a prompt of 512 tokens, headDim 64, three heads a key: 69 to 74 % (AVX-512), 87 %
+// (AVX2); headDim 128 and 256: 80 %, 90 %. The products themselves run at 95 %; of the time, 10 % go into
 // exponentials, the rest into what happens once a chunk or a tile. Decoding one token at 4,096 positions,
 // three heads a key: 28 GB/s of a cache that lies in the second-level cache, 15 GB/s of 94 MB that do not.
 //
