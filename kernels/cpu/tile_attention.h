@@ -4,8 +4,8 @@
 // Chunks of kAttentionChunk positions are taken in their order, in a chunk tiles of 64 keys, in a tile strips
 // of 24 rows (in prefill; a share of decoding has a few rows, which are one strip):
 //
-//   scores = queries · keys       mask, softcap       online softmax       output = output · decay + p ·
-//   values
+//   scores = queries · keys      mask, softcap      online softmax
+//   output = output · decay + p · values
 //
 // Queries are copied, turned (norm, rotation) and multiplied with scale · log2(e) beforehand. Many rows read
 // tiles of keys and values that have been widened to float32 once; few rows read the cache itself. Strips
@@ -16,12 +16,12 @@
 // Bytes: a tile of keys and one of values are read once a share, from the cache's 2 · 64 · kvRowBytes. In
 // prefill that is nothing beside 2 · 64 · headDim multiply-adds a row; decoding is bound by it.
 //
-// Reached on one core of an Emerald Rapids at 2.75 GHz (AVX-512: 87 G, AVX2: 43.5 G float32 multiply-adds/s),
-// float16 cache, masked halves of tiles not counted as work: a prompt of 512 tokens, headDim 64, three heads
-// a key: 74 % (AVX-512), 87 % (AVX2); headDim 128 and 256: 81 %, 90 %. Of the rest, exponentials take 10 % of
-// the time and what happens once a chunk or tile 8 %; the products themselves run at 95 %. Decoding at 4,096
-// positions, three heads a key: 28 GB/s from the second-level cache, 15 GB/s from memory of the 12 that a
-// plain loop without prefetching reads; two cores together read all that the memory gives (23 GB/s).
+// Reached on one core of an Emerald Rapids at 2.75 GHz (AVX-512: 87 G, AVX2: 43.5 G float32 multiply-adds/s
+// in a bare loop), float16 cache, masked parts of tiles not counted as work, attend() called in a loop,
+// shares of some 192 rows: a prompt of 512 tokens, headDim 64, three heads a key: 69 to 74 % (AVX-512), 87 %
+// (AVX2); headDim 128 and 256: 80 %, 90 %. The products themselves run at 95 %; of the time, 10 % go into
+// exponentials, the rest into what happens once a chunk or a tile. Decoding one token at 4,096 positions,
+// three heads a key: 28 GB/s of a cache that lies in the second-level cache, 15 GB/s of 94 MB that do not.
 //
 // Every row's sums run in one order: elements for scores; keys of a tile, tiles of a chunk, chunks. It
 // depends on the row's position only, never on its share.
