@@ -49,7 +49,10 @@ class Multiplying {
     }
     // Zeros throughout: floats, int8, scales and sums of the widest input fit into so many floats each.
     QUERN_ASSIGN(made.input_, AlignedBuffer::allocate(static_cast<std::size_t>(cols) * sizeof(float)));
-    QUERN_ASSIGN(made.output_, AlignedBuffer::allocate(static_cast<std::size_t>(rows) * sizeof(float)));
+    // Nobody waits between two matrices, so everyone has an output of their own.
+    made.rows_ = rows;
+    QUERN_ASSIGN(made.output_,
+                 AlignedBuffer::allocate(static_cast<std::size_t>(rows * pool.threads()) * sizeof(float)));
     return made;
   }
 
@@ -92,14 +95,15 @@ class Multiplying {
     if (begin >= end) return;
     const auto* zeros = input_.as<float>();
     const kernels::cpu::Activations x{zeros, matrix.cols, input_.as<std::int8_t>(), zeros, zeros};
-    kernels_->matmul(matrix, begin, end, x, 1, output_.as<float>(), matrix.rows, false);
+    kernels_->matmul(matrix, begin, end, x, 1, output_.as<float>() + index * rows_, matrix.rows, false);
   }
 
   ThreadPool* pool_;
   const kernels::cpu::Kernels* kernels_;
   std::span<const kernels::cpu::PackedMatrix> matrices_;
   AlignedBuffer input_, output_;
-  std::size_t next_ = 0;  ///< where the next pass begins: not with what caches still hold
+  std::int64_t rows_ = 0;  ///< of one worker's output
+  std::size_t next_ = 0;   ///< where the next pass begins: not with what caches still hold
 };
 
 }  // namespace

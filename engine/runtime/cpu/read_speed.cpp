@@ -48,14 +48,13 @@ std::uint64_t sumOf(const std::byte* bytes, std::size_t lines) {
 /// The ways of reading that pay on different machines: one stream that is asked for ahead, four at once.
 enum class Way : std::uint8_t { kAhead, kFourStreams };
 
-double readSpeed(ThreadPool& pool, std::span<const std::byte> bytes, std::int32_t workers, Way way) {
-  const auto count = static_cast<std::size_t>(std::clamp(workers, 1, pool.threads()));
+double readSpeed(ThreadPool& pool, std::span<const std::byte> bytes, Way way) {
+  const auto count = static_cast<std::size_t>(pool.threads());
   const std::size_t lines = bytes.size() / kLineBytes;
   std::atomic<std::uint64_t> sink{0};  // so that nothing is optimized away
   const auto begin = std::chrono::steady_clock::now();
   pool.run([&](std::int32_t worker) {
     const auto index = static_cast<std::size_t>(worker);
-    if (index >= count) return;
     const std::size_t first = lines * index / count;
     const std::size_t share = lines * (index + 1) / count - first;
     const std::byte* from = bytes.data() + first * kLineBytes;
@@ -68,18 +67,13 @@ double readSpeed(ThreadPool& pool, std::span<const std::byte> bytes, std::int32_
 
 }  // namespace
 
-double readSpeed(ThreadPool& pool, std::span<const std::byte> bytes, std::int32_t workers) {
-  return readSpeed(pool, bytes, workers, Way::kAhead);
-}
-
 double bestReadSpeed(ThreadPool& pool, std::span<const std::byte> bytes) {
   bytes = bytes.first(std::min(bytes.size(), kLargest));
   if (bytes.empty()) return 0;
   const std::size_t passes = std::clamp<std::size_t>(kReadInAll / bytes.size(), 1, kMostPasses);
   double best = 0;
   for (std::size_t pass = 0; pass < passes; ++pass)
-    best = std::max(best,
-                    readSpeed(pool, bytes, pool.threads(), pass % 2 == 0 ? Way::kAhead : Way::kFourStreams));
+    best = std::max(best, readSpeed(pool, bytes, pass % 2 == 0 ? Way::kAhead : Way::kFourStreams));
   return best;
 }
 

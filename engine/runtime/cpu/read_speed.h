@@ -9,12 +9,9 @@ namespace quern::engine::runtime {
 
 class ThreadPool;
 
-/// Bytes/s of one pass in which the first `workers` workers of `pool` read `bytes`, a contiguous share each.
-double readSpeed(ThreadPool& pool, std::span<const std::byte> bytes, std::int32_t workers);
-
-/// The best of several passes of all workers over the same bytes (at most 512 MiB of them, 2 GiB in all),
-/// since anything that disturbs a pass only makes it slower: the memory's bandwidth, or a cache's for bytes
-/// that fit into it.
+/// Bytes/s: the best of several passes of all workers over the same bytes (at most 512 MiB of them, 2 GiB in
+/// all), since anything that disturbs a pass only makes it slower: the memory's bandwidth, or a cache's for
+/// bytes that fit into it.
 double bestReadSpeed(ThreadPool& pool, std::span<const std::byte> bytes);
 
 }  // namespace quern::engine::runtime
