@@ -10,7 +10,7 @@ namespace quern::bench {
 const std::vector<const kernels::cpu::Kernels*>& timedTables() {
   static const std::vector<const kernels::cpu::Kernels*> kTables = [] {
     std::vector<const kernels::cpu::Kernels*> tables;
-    for (const char* name : {"avx2", "avx512vnni"}) {
+    for (const char* name : {"avx2", "avxvnni", "avx512vnni"}) {
       if (const auto* table = kernels::cpu::selectKernels(name)) tables.push_back(table);
     }
     if (tables.empty()) tables.push_back(&kernels::cpu::genericKernels());
