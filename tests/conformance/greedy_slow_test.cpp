@@ -89,20 +89,29 @@ Agreement compare(const fs::path& path, const char* casesName, runtime::KvCacheT
   Agreement agreement;
   for (const auto& one : cases) {
     const std::string prompt = one["prompt"];
-    auto tokens = tokenizer->encode(prompt, {.addSpecial = true, .parseSpecial = true});
+    const auto tokens = tokenizer->encode(prompt, {.addSpecial = true, .parseSpecial = true});
     EXPECT_EQ(tokens, one["tokens"].get<std::vector<std::int32_t>>()) << prompt;
     const auto answer = one["answer"].get<std::vector<std::int32_t>>();
     const bool isDecoded = peer == Peer::kDecoded;
     const auto choices = isDecoded ? answer : one["quantized"]["choices"].get<std::vector<std::int32_t>>();
     const auto gaps = (isDecoded ? one : one["quantized"])["gaps"].get<std::vector<double>>();
-    tokens.insert(tokens.end(), answer.begin(), answer.end() - 1);
-    const runtime::Slice slice{tokens, 0, blocks, static_cast<std::int32_t>(answer.size())};
-    EXPECT_TRUE(executable->run({std::span(&slice, 1)}));
+    // As the scheduler asks: the prompt, then what was answered to it, so that each has its own roundings.
+    std::vector<std::int64_t> chosen;
+    const auto read = [&](std::span<const std::int32_t> part, std::int32_t position, std::int32_t rows,
+                          bool isPrompt) {
+      const runtime::Slice slice{part, position, blocks, rows, isPrompt};
+      EXPECT_TRUE(executable->run({std::span(&slice, 1)}));
+      for (std::int32_t row = 0; row < rows; ++row) {
+        const auto logits = executable->logits(row);
+        chosen.push_back(std::max_element(logits.begin(), logits.end()) - logits.begin());
+      }
+    };
+    const auto rest = static_cast<std::int32_t>(answer.size()) - 1;
+    read(tokens, 0, 1, true);
+    read(std::span(answer).first(answer.size() - 1), static_cast<std::int32_t>(tokens.size()), rest, false);
     for (std::size_t i = 0; i < answer.size(); ++i) {
-      const auto logits = executable->logits(static_cast<std::int32_t>(i));
-      const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
       ++agreement.choices;
-      if (best == choices[i]) continue;
+      if (chosen[i] == choices[i]) continue;
       ++agreement.different;
       if (gaps[i] > kNearTie) ++agreement.clear;
       agreement.widestGap = std::max(agreement.widestGap, gaps[i]);
