@@ -25,6 +25,12 @@
 
 namespace quern::kernels::cpu {
 
+/// How far ahead of the multiplication the weights are asked for: the processor's own prefetchers stop at the
+/// end of every page of 4 KiB and start late behind it. Into the first cache: one Emerald Rapids core reads
+/// 25 GB/s of memory so, 23 into the second cache, 16–21 without, and 8 with the non-temporal kind, which
+/// waits for the few fill buffers.
+constexpr std::int64_t kAheadBytes = 4096;
+
 /// Where one token's activations lie.
 struct TokenActivations {
   const std::int8_t* quantized;
@@ -169,6 +175,11 @@ struct TileMatmul {
       }
       for (int g = 0; g < F::groupsPerBlock; ++g) {
         const std::byte* at = source + F::headerBytes + g * F::groupBytes;
+        // With more tokens the weights stay in the first cache for a while, and the loads have time.
+        if constexpr (T <= 4) {
+          for (int line = 0; line < F::groupBytes; line += 64)
+            __builtin_prefetch(at + kAheadBytes + line, 0, 3);
+        }
         group<T>(at, readScales(at, superScale, superMinimum), x, column + 32 * g, y);
       }
     }
