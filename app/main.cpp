@@ -5,8 +5,6 @@
 #include "app/cli/chat.h"
 #include "app/cli/command.h"
 #ifdef QUERN_GUI
-#include <cstdlib>
-
 #include "ui/window.h"
 #endif
 
@@ -15,24 +13,13 @@ namespace {
 /// What packaging/run.sh installs: the model of a chat that nobody named one for.
 constexpr const char* kStarterModel = "smollm2";
 
-#ifdef QUERN_GUI
-bool isSet(const char* variable) {
-  const char* value = std::getenv(variable);
-  return value != nullptr && *value != '\0';
-}
-#endif
-
 int withoutVerb(int argc, char** argv, const std::string& file) {
   const std::string model = file.empty() ? kStarterModel : file;
 #ifdef QUERN_GUI
-  // QT_QPA_PLATFORM: somebody chose where the window is to go, offscreen for instance.
-  if (isSet("DISPLAY") || isSet("WAYLAND_DISPLAY") || isSet("QT_QPA_PLATFORM")) {
-    return quern::ui::runWindow(argc, argv, file);
-  }
-  return quern::app::runTerminalChat(model,
-                                     "There is no display (DISPLAY and WAYLAND_DISPLAY are not set), so the "
-                                     "chat with \"" +
-                                         model + "\" is here in the terminal.");
+  const std::string reason = quern::ui::whyNoWindow();
+  if (reason.empty()) return quern::ui::runWindow(argc, argv, file);
+  return quern::app::runTerminalChat(
+      model, reason + ", so the chat with \"" + model + "\" is here in the terminal.");
 #else
   (void)argc;
   (void)argv;

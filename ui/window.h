@@ -9,4 +9,7 @@ namespace quern::ui {
 /// or empty.
 int runWindow(int argc, char** argv, const std::string& file);
 
+/// Why no window can be opened here, as the beginning of a sentence; empty when one can.
+std::string whyNoWindow();
+
 }  // namespace quern::ui

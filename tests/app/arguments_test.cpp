@@ -198,5 +198,12 @@ TEST_F(CommandLine, WithoutADisplayTheChatIsInTheTerminal) {
   EXPECT_NE(outcome.err.find("\"smollm2\""), std::string::npos) << outcome.err;
 }
 
+TEST_F(CommandLine, ADisplayThatDoesNotAnswerIsNone) {
+  const test::Environment display("DISPLAY", ":987");
+  const Outcome outcome = quern({}, "hello\n");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_NE(outcome.err.find("here in the terminal"), std::string::npos) << outcome.err;
+}
+
 }  // namespace
 }  // namespace quern
