@@ -227,17 +227,17 @@ struct SimdGeneric {
   }
 
   static std::int64_t int8Peak(std::int64_t iterations) {
-    volatile std::int32_t sink = 0;
+    volatile std::uint32_t sink = 0;
     std::int8_t a[64];
     std::uint8_t b[64];
     for (int i = 0; i < 64; ++i) {
       a[i] = static_cast<std::int8_t>(i);
       b[i] = static_cast<std::uint8_t>(i);
     }
-    std::int32_t sum = 0;
+    std::uint32_t sum = 0;  // wraps around: only the work counts
     for (std::int64_t n = 0; n < iterations; ++n) {
       b[n % 64] = static_cast<std::uint8_t>(n);
-      for (int i = 0; i < 64; ++i) sum += a[i] * b[i];
+      for (int i = 0; i < 64; ++i) sum += static_cast<std::uint32_t>(a[i] * b[i]);
     }
     sink = sum;
     (void)sink;
