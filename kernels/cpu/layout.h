@@ -79,53 +79,59 @@ using FormIQ4_NL = Form<Quants::kNibbles, Scales::kHalf, Minimums::kNone, 128, k
 using FormIQ4_XS = Form<Quants::kNibbles, Scales::kSuper32, Minimums::kNone, 128, kIq4Table>;
 using FormMXFP4 = Form<Quants::kNibbles, Scales::kBfloat, Minimums::kNone, 12, kMxfp4Table>;
 
-/// Calls visitor.template operator()<Form>() with the packed form of a quantized type; false when it has
-/// none.
+/// Calls visitor.template operator()<type, Form>() with the packed form of a quantized type; false when it
+/// has none.
 template <class Visitor>
-bool withForm(DType type, Visitor&& visitor) {
+bool withTypeAndForm(DType type, Visitor&& visitor) {
   switch (type) {
     case DType::kQ4_0:
-      visitor.template operator()<FormQ4_0>();
+      visitor.template operator()<DType::kQ4_0, FormQ4_0>();
       return true;
     case DType::kQ4_1:
-      visitor.template operator()<FormQ4_1>();
+      visitor.template operator()<DType::kQ4_1, FormQ4_1>();
       return true;
     case DType::kQ5_0:
-      visitor.template operator()<FormQ5_0>();
+      visitor.template operator()<DType::kQ5_0, FormQ5_0>();
       return true;
     case DType::kQ5_1:
-      visitor.template operator()<FormQ5_1>();
+      visitor.template operator()<DType::kQ5_1, FormQ5_1>();
       return true;
     case DType::kQ8_0:
-      visitor.template operator()<FormQ8_0>();
+      visitor.template operator()<DType::kQ8_0, FormQ8_0>();
       return true;
     case DType::kQ2_K:
-      visitor.template operator()<FormQ2_K>();
+      visitor.template operator()<DType::kQ2_K, FormQ2_K>();
       return true;
     case DType::kQ3_K:
-      visitor.template operator()<FormQ3_K>();
+      visitor.template operator()<DType::kQ3_K, FormQ3_K>();
       return true;
     case DType::kQ4_K:
-      visitor.template operator()<FormQ4_K>();
+      visitor.template operator()<DType::kQ4_K, FormQ4_K>();
       return true;
     case DType::kQ5_K:
-      visitor.template operator()<FormQ5_K>();
+      visitor.template operator()<DType::kQ5_K, FormQ5_K>();
       return true;
     case DType::kQ6_K:
-      visitor.template operator()<FormQ6_K>();
+      visitor.template operator()<DType::kQ6_K, FormQ6_K>();
       return true;
     case DType::kIQ4_NL:
-      visitor.template operator()<FormIQ4_NL>();
+      visitor.template operator()<DType::kIQ4_NL, FormIQ4_NL>();
       return true;
     case DType::kIQ4_XS:
-      visitor.template operator()<FormIQ4_XS>();
+      visitor.template operator()<DType::kIQ4_XS, FormIQ4_XS>();
       return true;
     case DType::kMXFP4:
-      visitor.template operator()<FormMXFP4>();
+      visitor.template operator()<DType::kMXFP4, FormMXFP4>();
       return true;
     default:
       return false;
   }
+}
+
+/// The same for visitors that only ask for the form: visitor.template operator()<Form>().
+template <class Visitor>
+bool withForm(DType type, Visitor&& visitor) {
+  return withTypeAndForm(type, [&]<DType, class F>() { visitor.template operator()<F>(); });
 }
 
 /// Packing is the same for every instruction set; these fill the table's entries.

@@ -436,43 +436,13 @@ std::size_t packedMatrixBytes(DType type, std::int64_t rows, std::int64_t cols) 
 
 void packMatrixRows(DType type, const std::byte* source, std::int64_t rows, std::int64_t cols,
                     std::int64_t rowBegin, std::int64_t rowEnd, std::byte* target) {
-  const auto pack = [&]<DType t, class F>() {
-    packTiles<t, F>(source, rows, cols, rowBegin, rowEnd, target);
-  };
-  switch (type) {
-    case DType::kF32:
-      return packFloatTiles<std::uint32_t>(source, rows, cols, rowBegin, rowEnd, target);
-    case DType::kF16:
-    case DType::kBF16:
-      return packFloatTiles<std::uint16_t>(source, rows, cols, rowBegin, rowEnd, target);
-    case DType::kQ4_0:
-      return pack.template operator()<DType::kQ4_0, FormQ4_0>();
-    case DType::kQ4_1:
-      return pack.template operator()<DType::kQ4_1, FormQ4_1>();
-    case DType::kQ5_0:
-      return pack.template operator()<DType::kQ5_0, FormQ5_0>();
-    case DType::kQ5_1:
-      return pack.template operator()<DType::kQ5_1, FormQ5_1>();
-    case DType::kQ8_0:
-      return pack.template operator()<DType::kQ8_0, FormQ8_0>();
-    case DType::kQ2_K:
-      return pack.template operator()<DType::kQ2_K, FormQ2_K>();
-    case DType::kQ3_K:
-      return pack.template operator()<DType::kQ3_K, FormQ3_K>();
-    case DType::kQ4_K:
-      return pack.template operator()<DType::kQ4_K, FormQ4_K>();
-    case DType::kQ5_K:
-      return pack.template operator()<DType::kQ5_K, FormQ5_K>();
-    case DType::kQ6_K:
-      return pack.template operator()<DType::kQ6_K, FormQ6_K>();
-    case DType::kIQ4_NL:
-      return pack.template operator()<DType::kIQ4_NL, FormIQ4_NL>();
-    case DType::kIQ4_XS:
-      return pack.template operator()<DType::kIQ4_XS, FormIQ4_XS>();
-    case DType::kMXFP4:
-      return pack.template operator()<DType::kMXFP4, FormMXFP4>();
-    default:
-      return;
+  if (type == DType::kF32) {
+    packFloatTiles<std::uint32_t>(source, rows, cols, rowBegin, rowEnd, target);
+  } else if (type == DType::kF16 || type == DType::kBF16) {
+    packFloatTiles<std::uint16_t>(source, rows, cols, rowBegin, rowEnd, target);
+  } else {
+    withTypeAndForm(
+        type, [&]<DType t, class F>() { packTiles<t, F>(source, rows, cols, rowBegin, rowEnd, target); });
   }
 }
 

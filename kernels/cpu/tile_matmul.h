@@ -94,7 +94,7 @@ struct TileMatmul {
   static void group(const std::byte* source, const GroupScales& scales, const TokenActivations* x,
                     std::int64_t column, Floats (&y)[T]) {
     Ints acc[T][F::halves];
-    dots<T>(source + F::scaleBytes + F::minimumBytes, x, column, acc);
+    dots<T>(quantsOf(source), x, column, acc);
     addDots<T>(acc, scales, x, column, y);
   }
 
@@ -162,11 +162,12 @@ struct TileMatmul {
     });
   }
 
-  /// One tile of 16 rows times T tokens.
-  template <int T>
-  static void tile(const std::byte* source, std::int64_t cols, const TokenActivations* x, Floats (&y)[T]) {
-    for (int t = 0; t < T; ++t) y[t] = Simd::zero();
-    for (std::int64_t column = 0; column < cols; column += F::blockColumns, source += F::blockBytes) {
+  /// Calls body(g, group, scales) for the next `groups` groups of a tile, whole blocks of them, and returns
+  /// where the ones after them begin.
+  template <class Body>
+  [[gnu::always_inline]] static const std::byte* eachGroup(const std::byte* source, std::int64_t groups,
+                                                           Body&& body) {
+    for (std::int64_t first = 0; first < groups; first += F::groupsPerBlock, source += F::blockBytes) {
       Floats superScale = Simd::zero();
       Floats superMinimum = Simd::zero();
       if constexpr (F::isSuper) {
@@ -174,15 +175,28 @@ struct TileMatmul {
         if constexpr (F::minimums == Minimums::kSuper) superMinimum = Simd::loadHalf(source + 32);
       }
       for (int g = 0; g < F::groupsPerBlock; ++g) {
-        const std::byte* at = source + F::headerBytes + g * F::groupBytes;
-        // With more tokens the weights stay in the first cache for a while, and the loads have time.
-        if constexpr (T <= 4) {
-          for (int line = 0; line < F::groupBytes; line += 64)
-            __builtin_prefetch(at + kAheadBytes + line, 0, 3);
-        }
-        group<T>(at, readScales(at, superScale, superMinimum), x, column + 32 * g, y);
+        const std::byte* group = source + F::headerBytes + g * F::groupBytes;
+        body(first + g, group, readScales(group, superScale, superMinimum));
       }
     }
+    return source;
+  }
+  static const std::byte* quantsOf(const std::byte* group) { return group + F::scaleBytes + F::minimumBytes; }
+
+  /// One tile of 16 rows times T tokens.
+  template <int T>
+  static void tile(const std::byte* source, std::int64_t cols, const TokenActivations* x, Floats (&y)[T]) {
+    for (int t = 0; t < T; ++t) y[t] = Simd::zero();
+    eachGroup(
+        source, cols / 32,
+        [&](std::int64_t g, const std::byte* at, const GroupScales& scales) __attribute__((always_inline)) {
+          // With more tokens the weights stay in the first cache for a while, and the loads have time.
+          if constexpr (T <= 4) {
+            for (int line = 0; line < F::groupBytes; line += 64)
+              __builtin_prefetch(at + kAheadBytes + line, 0, 3);
+          }
+          group<T>(at, scales, x, 32 * g, y);
+        });
   }
 };
 

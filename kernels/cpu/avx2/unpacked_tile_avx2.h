@@ -41,25 +41,14 @@ struct UnpackedTile {
 
   /// Unpacks `groups` groups from `source`, a whole number of blocks; returns where the next ones begin.
   static const std::byte* unpack(const std::byte* source, std::int64_t groups, Group* unpacked) {
-    for (std::int64_t first = 0; first < groups; first += F::groupsPerBlock, source += F::blockBytes) {
-      Floats superScale = Simd::zero();
-      Floats superMinimum = Simd::zero();
-      if constexpr (F::isSuper) {
-        superScale = Simd::loadHalf(source);
-        if constexpr (F::minimums == Minimums::kSuper) superMinimum = Simd::loadHalf(source + 32);
+    return Tile::eachGroup(source, groups, [&](std::int64_t g, const std::byte* at, const auto& scales) {
+      Group& group = unpacked[g];
+      for (int h = 0; h < F::halves; ++h) {
+        Simd::store(group.scale[h], scales.scale[h]);
+        Simd::store(group.correction[h], scales.correction[h]);
       }
-      for (int g = 0; g < F::groupsPerBlock; ++g) {
-        const std::byte* at = source + F::headerBytes + g * F::groupBytes;
-        Group& group = unpacked[first + g];
-        const auto scales = Tile::readScales(at, superScale, superMinimum);
-        for (int h = 0; h < F::halves; ++h) {
-          Simd::store(group.scale[h], scales.scale[h]);
-          Simd::store(group.correction[h], scales.correction[h]);
-        }
-        Dots<Simd, F>::unpackGroup(at + F::scaleBytes + F::minimumBytes, group.bytes);
-      }
-    }
-    return source;
+      Dots<Simd, F>::unpackGroup(Tile::quantsOf(at), group.bytes);
+    });
   }
 
   /// The sums of whole groups, as addDots() makes them from those of the halves.

@@ -32,6 +32,7 @@ constexpr std::int64_t kMostTokens = 44 * kPanelTokens;
 constexpr int kPrefetchQuads = 16;
 /// Columns that are expanded at once.
 constexpr std::int64_t kColumns = 256;
+constexpr int kGroups = kColumns / 32;
 constexpr int kGroupsABlock = kPanelBlock / 32;
 constexpr int kQuads = kColumns / 4;
 constexpr int kBlocks = kColumns / kPanelBlock;
@@ -111,76 +112,54 @@ void unpackQuads(const std::byte* quants, int quad, __m512i& low, __m512i& high)
   }
 }
 
-/// A tile's scales, group by group.
+/// Expands the next `groups` groups of one tile into panel column `tile`, block by block; returns where the
+/// ones after them begin.
 template <class F>
-struct TileGroups {
-  using Scales = typename TileMatmul<SimdAvx512, F>::GroupScales;
-
-  explicit TileGroups(const std::byte* tile) : block(tile) {}
-
-  /// Moves on to the next group and returns its scales.
-  Scales next() {
-    if (within == F::groupsPerBlock) {
-      within = 0;
-      block += F::blockBytes;
-    }
-    if constexpr (F::isSuper) {
-      if (within == 0) {
-        superScale = SimdAvx512::loadHalf(block);
-        if constexpr (F::minimums == Minimums::kSuper) superMinimum = SimdAvx512::loadHalf(block + 32);
-      }
-    }
-    group = block + F::headerBytes + within++ * F::groupBytes;
-    return TileMatmul<SimdAvx512, F>::readScales(group, superScale, superMinimum);
-  }
-  const std::byte* quants() const { return group + F::scaleBytes + F::minimumBytes; }
-
-  const std::byte* block;
-  const std::byte* group = nullptr;
-  int within = 0;
-  __m512 superScale = _mm512_setzero_ps();
-  __m512 superMinimum = _mm512_setzero_ps();
-};
-
-/// Expands the next one or two groups of one tile, a block, into panel column `tile` from group `at` on.
-template <class F>
-void expandBlock(TileGroups<F>& from, int groups, int at, int tile, Panel& panel) {
+const std::byte* expand(const std::byte* source, int groups, int tile, Panel& panel) {
+  using Tile = TileMatmul<SimdAvx512, F>;
   using Range = QuantRange<F>;
   using Expansion = std::conditional_t<Range::isWide, WideExpansion, NarrowExpansion>;
-  typename TileGroups<F>::Scales scales[kGroupsABlock];
-  const std::byte* quants[kGroupsABlock];
-  // What the largest and smallest possible quants would be worth: no weight is larger.
-  __m512 bound = _mm512_setzero_ps();
-  for (int g = 0; g < groups; ++g) {
-    scales[g] = from.next();
-    quants[g] = from.quants();
-    for (int h = 0; h < F::halves; ++h) {
-      const __m512 first = scales[g].correction[h];
-      const __m512 last =
-          _mm512_fmadd_ps(scales[g].scale[h], _mm512_set1_ps(Range::high - Range::low), first);
-      bound = _mm512_max_ps(bound, _mm512_max_ps(_mm512_abs_ps(first), _mm512_abs_ps(last)));
+  typename Tile::GroupScales scales[kGroups];
+  const std::byte* quants[kGroups];
+  const std::byte* behind =
+      Tile::eachGroup(source, groups, [&](std::int64_t g, const std::byte* at, const auto& read) {
+        scales[g] = read;
+        quants[g] = Tile::quantsOf(at);
+      });
+  for (int first = 0; first < groups; first += kGroupsABlock) {
+    const int end = std::min(groups, first + kGroupsABlock);
+    // What the largest and smallest possible quants would be worth: no weight is larger.
+    __m512 bound = _mm512_setzero_ps();
+    for (int g = first; g < end; ++g) {
+      for (int h = 0; h < F::halves; ++h) {
+        const __m512 lowest = scales[g].correction[h];
+        const __m512 highest =
+            _mm512_fmadd_ps(scales[g].scale[h], _mm512_set1_ps(Range::high - Range::low), lowest);
+        bound = _mm512_max_ps(bound, _mm512_max_ps(_mm512_abs_ps(lowest), _mm512_abs_ps(highest)));
+      }
+    }
+    // A row so small that its reciprocal overflows counts as zero.
+    const __mmask16 isUsed = _mm512_cmp_ps_mask(bound, _mm512_set1_ps(1e-30F), _CMP_GT_OQ);
+    const __m512 inverse = _mm512_maskz_div_ps(isUsed, _mm512_set1_ps(127.0F), bound);
+    _mm512_store_ps(panel.scales[first / kGroupsABlock][tile],
+                    _mm512_maskz_mul_ps(isUsed, bound, _mm512_set1_ps(1.0F / 127.0F)));
+    for (int g = first; g < end; ++g) {
+      const auto expansion = [&](int half) {
+        return Expansion(_mm512_mul_ps(scales[g].scale[half], inverse),
+                         _mm512_mul_ps(scales[g].correction[half], inverse));
+      };
+      const Expansion low = expansion(0);
+      const Expansion high = F::halves == 1 ? low : expansion(F::halves - 1);
+      for (int quad = 0; quad < 4; ++quad) {
+        __m512i a;
+        __m512i b;
+        unpackQuads<F>(quants[g], quad, a, b);
+        _mm512_store_si512(panel.weights[8 * g + quad][tile], low(a));
+        _mm512_store_si512(panel.weights[8 * g + quad + 4][tile], high(b));
+      }
     }
   }
-  // A row so small that its reciprocal overflows counts as zero.
-  const __mmask16 isUsed = _mm512_cmp_ps_mask(bound, _mm512_set1_ps(1e-30F), _CMP_GT_OQ);
-  const __m512 inverse = _mm512_maskz_div_ps(isUsed, _mm512_set1_ps(127.0F), bound);
-  _mm512_store_ps(panel.scales[at / kGroupsABlock][tile],
-                  _mm512_maskz_mul_ps(isUsed, bound, _mm512_set1_ps(1.0F / 127.0F)));
-  for (int g = 0; g < groups; ++g) {
-    const auto expansion = [&](int half) {
-      return Expansion(_mm512_mul_ps(scales[g].scale[half], inverse),
-                       _mm512_mul_ps(scales[g].correction[half], inverse));
-    };
-    const Expansion low = expansion(0);
-    const Expansion high = F::halves == 1 ? low : expansion(F::halves - 1);
-    for (int quad = 0; quad < 4; ++quad) {
-      __m512i a;
-      __m512i b;
-      unpackQuads<F>(quants[g], quad, a, b);
-      _mm512_store_si512(panel.weights[8 * (at + g) + quad][tile], low(a));
-      _mm512_store_si512(panel.weights[8 * (at + g) + quad + 4][tile], high(b));
-    }
-  }
+  return behind;
 }
 
 /// What multiply() reads of the activations: some columns of T tokens of a group.
@@ -233,7 +212,7 @@ void multiplyTiles(const PackedMatrix& weights, std::int64_t row, std::int64_t r
   const std::int64_t blocks = panelBlocks(cols);
   const std::size_t tileBytes = packedMatrixBytes(weights.type, kRowTile, cols);
   const std::byte* source = weights.data + static_cast<std::size_t>(row / kRowTile) * tileBytes;
-  TileGroups<F> from[2] = {TileGroups<F>(source), TileGroups<F>(source + (Tiles - 1) * tileBytes)};
+  const std::byte* from[2] = {source, source + (Tiles - 1) * tileBytes};
   Panel panel;
   // Kept close together: rows of the output are far apart, often by a power of two, and would push each other
   // out of the cache.
@@ -243,11 +222,7 @@ void multiplyTiles(const PackedMatrix& weights, std::int64_t row, std::int64_t r
   for (std::int64_t column = 0; column < cols; column += kColumns) {
     const auto width = static_cast<int>(std::min(kColumns, cols - column));
     const bool isLast = column + width == cols;
-    for (int i = 0; i < Tiles; ++i) {
-      for (int g = 0; g < width / 32; g += kGroupsABlock) {
-        expandBlock<F>(from[i], std::min(kGroupsABlock, width / 32 - g), g, i, panel);
-      }
-    }
+    for (int i = 0; i < Tiles; ++i) from[i] = expand<F>(from[i], width / 32, i, panel);
     const auto run = [&]<int T>(std::int64_t t) {
       const std::int64_t group = t / kPanelTokens;
       const std::int64_t within = t % kPanelTokens;
