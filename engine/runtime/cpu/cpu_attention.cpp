@@ -30,21 +30,32 @@ std::int32_t unitTokensFor(std::int32_t group) { return std::clamp(kUnitRows / g
 }  // namespace
 
 /// Room for the most units, splits and partial sums that any batch can have.
+CpuExecutable::AttentionRoom CpuExecutable::attentionRoom(const model::Program& program,
+                                                          const kernels::cpu::Kernels& kernels,
+                                                          std::int32_t blocks, std::int32_t threads) {
+  AttentionRoom room;
+  const std::int32_t group = program.heads / program.kvHeads;
+  room.scratchFloats = kernels.attentionScratchFloats(unitTokensFor(group), group, program.headDim);
+  room.splits = static_cast<std::size_t>(kUnitsAThread * threads);
+  // Enough for a cache full of sequences that share nothing, one token each; what has no room is not split.
+  const std::size_t chunks =
+      static_cast<std::size_t>(blocks) * kKvBlockTokens / kAttentionChunk + room.splits;
+  room.partialFloats =
+      chunks * static_cast<std::size_t>(program.heads) * kernels.attentionPartialFloats(program.headDim);
+  return room;
+}
+
 base::Result<void> CpuExecutable::makeAttention() {
-  const std::int32_t group = program_.heads / program_.kvHeads;
+  const AttentionRoom room = attentionRoom(program_, kernels_, cache_.blocks(), pool_->threads());
   const auto blocks = static_cast<std::size_t>(cache_.blocks());
   for (Worker& space : workers_) {
-    const std::size_t floats = kernels_.attentionScratchFloats(unitTokensFor(group), group, program_.headDim);
-    QUERN_ASSIGN(space.attention, AlignedBuffer::allocate(floats * sizeof(float)));
+    QUERN_ASSIGN(space.attention, AlignedBuffer::allocate(room.scratchFloats * sizeof(float)));
     space.keys.resize(blocks);
     space.values.resize(blocks);
   }
-  const auto splits = static_cast<std::size_t>(kUnitsAThread * pool_->threads());
+  const std::size_t splits = room.splits;
   splits_ = std::make_unique<AttentionSplit[]>(splits);
-  // Enough for a cache full of sequences that share nothing, one token each; what has no room is not split.
-  const std::size_t chunks = blocks * kKvBlockTokens / kAttentionChunk + splits;
-  partialFloats_ =
-      chunks * static_cast<std::size_t>(program_.heads) * kernels_.attentionPartialFloats(program_.headDim);
+  partialFloats_ = room.partialFloats;
   QUERN_ASSIGN(partials_, AlignedBuffer::allocate(partialFloats_ * sizeof(float)));
   units_.reserve(static_cast<std::size_t>(options_.batchTokens) * static_cast<std::size_t>(program_.kvHeads) +
                  splits * splits);

@@ -77,7 +77,7 @@ class CpuBackend : public Backend {
     QUERN_ASSIGN(const std::uint64_t weights, packedBytesOf(*file, program, *kernels));
     const std::int32_t blocks = (options.kvTokens + kKvBlockTokens - 1) / kKvBlockTokens;
     const std::uint64_t need = weights + KvCache::bytesFor(program, options.kvType, blocks) +
-                               CpuExecutable::workBytesFor(program, options, threads);
+                               CpuExecutable::workBytesFor(program, *kernels, options, threads);
     const std::uint64_t free = availableBytes();
     if (free != 0 && need > free) {
       return base::Error(base::ErrorCode::kOutOfMemory,

@@ -71,8 +71,8 @@ base::Result<ActivationSpace> ActivationSpace::make(std::int64_t tokens, std::in
   return space;
 }
 
-std::uint64_t CpuExecutable::workBytesFor(const model::Program& program, const CompileOptions& options,
-                                          std::int32_t threads) {
+std::uint64_t CpuExecutable::workBytesFor(const model::Program& program, const kernels::cpu::Kernels& kernels,
+                                          const CompileOptions& options, std::int32_t threads) {
   std::uint64_t bytes = 0;
   for (std::size_t i = 0; i < model::kBuffers; ++i) {
     const auto buffer = static_cast<Buffer>(i);
@@ -83,6 +83,9 @@ std::uint64_t CpuExecutable::workBytesFor(const model::Program& program, const C
   const std::int64_t widest = std::max({program.width, program.hidden, program.heads * program.valueDim});
   bytes += ActivationSpace::bytesFor(options.batchTokens, widest);
   bytes += static_cast<std::uint64_t>(threads) * ActivationSpace::bytesFor(kPrivateTokens, widest);
+  const std::int32_t blocks = (options.kvTokens + kKvBlockTokens - 1) / kKvBlockTokens;
+  const AttentionRoom room = attentionRoom(program, kernels, blocks, threads);
+  bytes += (static_cast<std::uint64_t>(threads) * room.scratchFloats + room.partialFloats) * sizeof(float);
   return bytes;
 }
 
@@ -126,7 +129,7 @@ base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr
   e.runs_.reserve(static_cast<std::size_t>(options.batchTokens));
   e.wanted_.reserve(static_cast<std::size_t>(options.logitRows));
   QUERN_TRY(e.makeAttention());
-  e.workBytes_ = workBytesFor(program, options, threads);
+  e.workBytes_ = workBytesFor(program, kernels, options, threads);
   e.decodeWorkers_ = threads;
   if (options.threads == 0) {
     std::vector<kernels::cpu::PackedMatrix> matrices;

@@ -55,8 +55,8 @@ class CpuExecutable : public Executable {
                                                            const CompileOptions& options,
                                                            std::int32_t threads, const Progress& progress);
   /// Bytes that make() will allocate beside weights and cache.
-  static std::uint64_t workBytesFor(const model::Program& program, const CompileOptions& options,
-                                    std::int32_t threads);
+  static std::uint64_t workBytesFor(const model::Program& program, const kernels::cpu::Kernels& kernels,
+                                    const CompileOptions& options, std::int32_t threads);
 
   base::Result<void> run(const Batch& batch) override;
   std::span<float> logits(std::int32_t index) override;
@@ -132,6 +132,15 @@ class CpuExecutable : public Executable {
       for (std::int64_t t = tokens * share / shares; t < tokens * (share + 1) / shares; ++t) work(t);
     });
   }
+  /// What attention needs beside the cache: scratch of each worker, sequences that can be split at once, and
+  /// the partial sums of all of their parts.
+  struct AttentionRoom {
+    std::size_t scratchFloats = 0;
+    std::size_t splits = 0;
+    std::size_t partialFloats = 0;
+  };
+  static AttentionRoom attentionRoom(const model::Program& program, const kernels::cpu::Kernels& kernels,
+                                     std::int32_t blocks, std::int32_t threads);
   base::Result<void> makeAttention();
   void addUnit(AttentionUnit unit, std::int32_t parts, std::int32_t& splits, std::size_t& partials);
   void storeToken(const AttendStep& step, std::int64_t token, std::int32_t firstHead, std::int32_t heads);
