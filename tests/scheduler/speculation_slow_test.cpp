@@ -82,8 +82,7 @@ struct How {
   std::function<double(std::int32_t rows)> costs{};
 };
 
-/// One answer, its prompt computed before the clock starts. Without a proposer, plainly. `alwaysDrafts`: not
-/// as many as pay.
+/// One answer, its prompt computed before the clock starts. Without a proposer, plainly.
 Answer answer(Model& model, const std::string& prompt, const sampling::Parameters& parameters,
               std::size_t length, Proposer* proposer, const How& how = {}) {
   using Clock = std::chrono::steady_clock;
