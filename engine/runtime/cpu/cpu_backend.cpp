@@ -60,7 +60,8 @@ class CpuBackend : public Backend {
     }
     if (options.kvTokens < 1 || options.kvTokens > kMostTokens || options.contextTokens < 0 ||
         options.batchTokens < 1 || options.batchTokens > kMostTokens || options.logitRows < 1 ||
-        options.logitRows > kMostTokens || options.threads < 0 || options.threads > kMostThreads) {
+        options.logitRows > kMostTokens || options.hiddenRows < 0 || options.hiddenRows > kMostTokens ||
+        options.threads < 0 || options.threads > kMostThreads) {
       return base::Error(base::ErrorCode::kInvalidArgument,
                          "Context, batch and rows of logits must be between 1 and " +
                              std::to_string(kMostTokens) + ", threads at most " +
