@@ -438,12 +438,19 @@ void randomHistory(std::uint32_t seed, int requests) {
   };
   std::vector<Asked> asked;
   int made = 0;
-  while (made < requests || test.scheduler.hasWork()) {
+  for (int turn = 0; made < requests || test.scheduler.hasWork(); ++turn) {
+    ASSERT_LT(turn, 1000 * requests) << "seed " << seed << " does not come to an end";
     if (made < requests && below(4) == 0) {
       ++made;
       // Few beginnings, so that many share one.
       auto prompt = promptOf(below(5), static_cast<std::size_t>(1 + below(180)));
       if (below(3) == 0) prompt.push_back(below(256));
+      if (below(3) == 0 && !asked.empty()) {  // a conversation that goes on
+        const Asked& earlier = asked[static_cast<std::size_t>(below(static_cast<int>(asked.size())))];
+        prompt = earlier.request.prompt;
+        for (const char c : textOf(0, *earlier.sink)) prompt.push_back(c);
+        if (prompt.size() > 200) prompt.resize(200);
+      }
       Request request = greedy(prompt, below(70));
       request.answers = below(6) == 0 ? 1 + below(trial.options.parallel) : 1;
       request.priority = static_cast<Priority>(below(kPriorities));
