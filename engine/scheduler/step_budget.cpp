@@ -8,12 +8,18 @@ namespace {
 
 /// The weight of a new measurement: some ten steps decide.
 constexpr double kNews = 0.1;
-/// Prompts must get on whatever the target says, and fewer tokens waste the reading of the weights.
-constexpr std::int32_t kLeast = 16;
+/// Prompts must get on whatever the target says: the fewest tokens for which kernels have a form.
+constexpr std::int32_t kLeast = 4;
+/// Until it is known what a token costs.
+constexpr std::int32_t kUnknown = 32;
 /// While most work is in answers, a prompt may make their steps so much longer: it is not to be felt.
 constexpr double kStretch = 1.7;
 /// A step of prompts alone makes nobody wait but a request that comes in or is cancelled meanwhile.
 constexpr double kAloneTargets = 4;
+
+std::int32_t tokensIn(double seconds, double cost, std::int32_t room) {
+  return std::min(room, static_cast<std::int32_t>(std::clamp<double>(seconds / cost, kLeast, 1e6)));
+}
 
 double mixed(double known, double news) { return known == 0 ? news : known + kNews * (news - known); }
 
@@ -37,26 +43,27 @@ double StepBudget::decodeSeconds(std::int32_t rows) const {
 
 std::int32_t StepBudget::promptTokens(std::int32_t decoding, std::int32_t prefilling) const {
   const std::int32_t room = std::max(0, most_ - decoding);
-  if (promptSeconds_ == 0) return room;
-  double seconds = kAloneTargets * target_;
-  if (decoding > 0) {
-    const double alone = decodeSeconds(decoding);
-    seconds = target_ - alone;
-    if (prefilling < decoding && alone > 0) seconds = std::min(seconds, (kStretch - 1) * alone);
+  if (decoding == 0) {
+    // The first prompt tells what one costs.
+    return aloneSeconds_ == 0 ? room : tokensIn(kAloneTargets * target_, aloneSeconds_, room);
   }
-  const double tokens = std::clamp(seconds / promptSeconds_, static_cast<double>(kLeast), 1e6);
-  return std::min(room, static_cast<std::int32_t>(tokens));
+  const double cost = besideSeconds_ > 0 ? besideSeconds_ : aloneSeconds_;
+  if (cost == 0) return std::min(room, kUnknown);
+  const double alone = decodeSeconds(decoding);
+  double seconds = target_ - alone;
+  if (prefilling < decoding && alone > 0) seconds = std::min(seconds, (kStretch - 1) * alone);
+  return tokensIn(seconds, cost, room);
 }
 
 void StepBudget::measured(std::int32_t decodeRows, std::int32_t promptTokens,
                           std::chrono::duration<double> time) {
   const double seconds = time.count();
   if (promptTokens > 0) {
-    // A handful of tokens says nothing about many.
-    if (promptTokens < kLeast / 2) return;
+    if (promptTokens < kLeast) return;  // a prompt's last tokens say nothing about a slice
     const double decode = decodeRows > 0 ? decodeSeconds(decodeRows) : 0;
     if (decodeRows > 0 && decode == 0) return;
-    promptSeconds_ = mixed(promptSeconds_, std::max(1e-9, (seconds - decode) / promptTokens));
+    double& known = decodeRows > 0 ? besideSeconds_ : aloneSeconds_;
+    known = mixed(known, std::max(1e-9, (seconds - decode) / promptTokens));
     return;
   }
   if (decodeRows <= 0) return;

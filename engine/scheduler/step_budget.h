@@ -9,7 +9,8 @@
 namespace quern::engine::scheduler {
 
 /// Engine thread only. A step with d rows of answers and p tokens of prompts is taken to last D(d) + p · c:
-/// D(d) a running mean for every d, c one over all steps with prompts.
+/// D(d) a running mean for every d; c one over the last steps that had both, and another over those with
+/// prompts alone, where slices are long and a token costs less.
 class StepBudget {
  public:
   /// `target`: between two tokens of an answer. `most`: tokens in a step.
@@ -21,12 +22,12 @@ class StepBudget {
 
   /// Seconds that a step of `rows` rows of answers takes; 0: never seen one near.
   double decodeSeconds(std::int32_t rows) const;
-  double secondsAPromptToken() const { return promptSeconds_; }
 
  private:
   double target_;
   std::int32_t most_;
-  double promptSeconds_ = 0;
+  double aloneSeconds_ = 0;            ///< a token of a prompt, in steps without answers
+  double besideSeconds_ = 0;           ///< the same beside answers
   std::vector<double> decodeSeconds_;  ///< by rows; 0: not seen
 };
 
