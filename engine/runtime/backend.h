@@ -30,6 +30,9 @@ inline constexpr std::int32_t kKvBlockTokens = 32;
 
 struct CompileOptions {
   std::int32_t kvTokens = 4096;  ///< tokens that the KV cache holds over all sequences; rounded up to blocks
+  /// Greater than 0: where memory is short, the cache may hold fewer, but not less than these; it then takes
+  /// half of what is free beside weights and work.
+  std::int32_t leastKvTokens = 0;
   std::int32_t contextTokens = 0;  ///< the longest sequence (it chooses LongRoPE's factors); 0: kvTokens
   std::int32_t batchTokens = 512;  ///< the most tokens in one Batch
   std::int32_t logitRows = 64;     ///< the most rows of logits in one Batch

@@ -73,6 +73,16 @@ inline std::vector<float> hiddenOf(const std::vector<std::int32_t>& context) {
   return state;
 }
 
+/// The answer of letterOf() where what it has said itself is marked in the cache.
+inline std::string answerOfTwoKinds(std::vector<std::int32_t> context, std::size_t length) {
+  std::string text;
+  while (text.size() < length) {
+    text += static_cast<char>(letterOf(context));
+    context.push_back(text.back() + kDecodedMark);
+  }
+  return text;
+}
+
 inline std::string answerOf(const Script& script, std::vector<std::int32_t> context, std::size_t length) {
   std::string text;
   while (text.size() < length) {
@@ -99,7 +109,8 @@ struct Control {
   std::int64_t waitingForLeave = 0;
   std::int64_t failAtRun = -1;
   std::atomic<int> bandwidthsMeasured{0};
-  std::vector<std::vector<std::size_t>> batches;  ///< slice lengths of every run
+  std::vector<std::vector<std::size_t>> batches;     ///< slice lengths of every run
+  std::function<void(const runtime::Batch&)> onRun;  ///< set before the first
 
   void allow(std::int64_t more) {
     const std::lock_guard lock(mutex);
@@ -137,6 +148,7 @@ class FakeExecutable : public runtime::Executable {
         return base::Error(base::ErrorCode::kDevice, "The device fell over.");
       }
     }
+    if (control_->onRun) control_->onRun(batch);
     rows_.clear();
     hidden_.clear();
     std::size_t tokens = 0;

@@ -60,9 +60,9 @@ class CpuBackend : public Backend {
                                                             base::printable(options.kernels) + "\".");
     }
     if (options.kvTokens < 1 || options.kvTokens > kMostTokens || options.contextTokens < 0 ||
-        options.batchTokens < 1 || options.batchTokens > kMostTokens || options.logitRows < 1 ||
-        options.logitRows > kMostTokens || options.hiddenRows < 0 || options.hiddenRows > kMostTokens ||
-        options.threads < 0 || options.threads > kMostThreads) {
+        options.leastKvTokens < 0 || options.batchTokens < 1 || options.batchTokens > kMostTokens ||
+        options.logitRows < 1 || options.logitRows > kMostTokens || options.hiddenRows < 0 ||
+        options.hiddenRows > kMostTokens || options.threads < 0 || options.threads > kMostThreads) {
       return base::Error(base::ErrorCode::kInvalidArgument,
                          "Context, batch and rows of logits must be between 1 and " +
                              std::to_string(kMostTokens) + ", threads at most " +
@@ -78,10 +78,18 @@ class CpuBackend : public Backend {
         options.threads > 0 ? options.threads : std::min(topology().threads(), kMostThreads);
 
     QUERN_ASSIGN(const std::uint64_t weights, packedBytesOf(*file, program, *kernels));
-    const std::int32_t blocks = (options.kvTokens + kKvBlockTokens - 1) / kKvBlockTokens;
-    const std::uint64_t need = weights + KvCache::bytesFor(program, options.kvType, blocks) +
-                               CpuExecutable::workBytesFor(program, *kernels, options, threads);
     const std::uint64_t free = availableBytes();
+    const std::uint64_t work = CpuExecutable::workBytesFor(program, *kernels, options, threads);
+    CompileOptions fitted = options;
+    if (options.leastKvTokens > 0 && free != 0) {
+      const std::uint64_t room = (free - std::min(free, weights + work)) / 2;
+      const std::uint64_t blocks = room / KvCache::bytesFor(program, options.kvType, 1);
+      fitted.kvTokens = static_cast<std::int32_t>(
+          std::min<std::uint64_t>(blocks * kKvBlockTokens, static_cast<std::uint64_t>(options.kvTokens)));
+      fitted.kvTokens = std::max(fitted.kvTokens, std::min(options.kvTokens, options.leastKvTokens));
+    }
+    const std::int32_t blocks = (fitted.kvTokens + kKvBlockTokens - 1) / kKvBlockTokens;
+    const std::uint64_t need = weights + KvCache::bytesFor(program, options.kvType, blocks) + work;
     if (free != 0 && need > free) {
       return base::Error(base::ErrorCode::kOutOfMemory,
                          "The model needs " + base::byteText(need) + " of memory with this context, and " +
@@ -89,7 +97,7 @@ class CpuBackend : public Backend {
                              " are free. Choose a shorter context or a smaller model.");
     }
     QUERN_ASSIGN(auto made,
-                 CpuExecutable::make(std::move(file), program, *kernels, options, threads, progress));
+                 CpuExecutable::make(std::move(file), program, *kernels, fitted, threads, progress));
     return std::unique_ptr<Executable>(std::move(made));
   }
 };
