@@ -22,8 +22,8 @@ struct Program;
 
 namespace quern::engine::runtime {
 
-/// How keys and values are kept. The names are those of the command line: "f32", "f16", "q8_0".
-enum class KvCacheType : std::uint8_t { kF32, kF16, kQ8_0 };
+/// How keys and values are kept; kv_type.h has the names.
+enum class KvCacheType : std::uint8_t { kF32, kF16, kQ8_0, kQ4_0 };
 
 /// Tokens in one block of the KV cache.
 inline constexpr std::int32_t kKvBlockTokens = 32;

@@ -99,7 +99,8 @@ TEST_P(Blocks, HoldEverythingThatTheNextTokensRead) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, Blocks,
-                         testing::Values(KvCacheType::kF32, KvCacheType::kF16, KvCacheType::kQ8_0));
+                         testing::Values(KvCacheType::kF32, KvCacheType::kF16, KvCacheType::kQ8_0,
+                                         KvCacheType::kQ4_0));
 
 TEST(Hidden, IsTheFinalNormOfTheResidualStream) {
   // The norm's weights of a tiny model are all known: rms(hidden / weight) is 1.

@@ -7,6 +7,7 @@
 #include "engine/base/text.h"
 #include "engine/runtime/backend.h"
 #include "engine/runtime/cpu/cpu_executable.h"
+#include "engine/runtime/kv_type.h"
 #include "engine/runtime/topology.h"
 
 namespace quern::engine::runtime {
@@ -67,10 +68,11 @@ class CpuBackend : public Backend {
                              std::to_string(kMostTokens) + ", threads at most " +
                              std::to_string(kMostThreads) + ".");
     }
-    if (options.kvType == KvCacheType::kQ8_0 && program.headDim % 32 != 0) {
+    if (kvTypeHasScales(options.kvType) && program.headDim % 32 != 0) {
       return base::Error(base::ErrorCode::kUnsupported,
                          "This model's heads have " + std::to_string(program.headDim) +
-                             " elements, no multiple of 32: its cache cannot be kept as Q8_0. Choose F16.");
+                             " elements, no multiple of 32: its cache cannot be kept as " +
+                             std::string(kvTypeInfo(options.kvType).name) + ". Choose f16.");
     }
     const std::int32_t threads =
         options.threads > 0 ? options.threads : std::min(topology().threads(), kMostThreads);

@@ -22,6 +22,8 @@ inline kernels::cpu::KvType kernelType(KvCacheType type) {
       return kernels::cpu::KvType::kF16;
     case KvCacheType::kQ8_0:
       return kernels::cpu::KvType::kQ8_0;
+    case KvCacheType::kQ4_0:
+      return kernels::cpu::KvType::kQ4_0;
   }
   return kernels::cpu::KvType::kF16;
 }
