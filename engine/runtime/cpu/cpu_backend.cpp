@@ -7,6 +7,7 @@
 #include "engine/base/text.h"
 #include "engine/runtime/backend.h"
 #include "engine/runtime/cpu/cpu_executable.h"
+#include "engine/runtime/memory_need.h"
 #include "engine/runtime/topology.h"
 
 namespace quern::engine::runtime {
@@ -48,10 +49,15 @@ class CpuBackend : public Backend {
  public:
   std::string name() const override { return "cpu"; }
 
-  base::Result<std::unique_ptr<Executable>> compile(std::shared_ptr<const gguf::File> file,
-                                                    const model::Program& program,
-                                                    const CompileOptions& options,
-                                                    const Progress& progress) override {
+  /// How a program is to be run, and what that takes.
+  struct Choice {
+    const kernels::cpu::Kernels* kernels = nullptr;
+    std::int32_t threads = 0;
+    MemoryUse memory;
+  };
+
+  static base::Result<Choice> choose(const gguf::File& file, const model::Program& program,
+                                     const CompileOptions& options) {
     const char* wanted = options.kernels.empty() ? nullptr : options.kernels.c_str();
     const kernels::cpu::Kernels* kernels = kernels::cpu::selectKernels(wanted);
     if (kernels == nullptr) {
@@ -74,10 +80,19 @@ class CpuBackend : public Backend {
     const std::int32_t threads =
         options.threads > 0 ? options.threads : std::min(topology().threads(), kMostThreads);
 
-    QUERN_ASSIGN(const std::uint64_t weights, packedBytesOf(*file, program, *kernels));
+    QUERN_ASSIGN(const std::uint64_t weights, packedBytesOf(file, program, *kernels));
     const std::int32_t blocks = (options.kvTokens + kKvBlockTokens - 1) / kKvBlockTokens;
-    const std::uint64_t need = weights + KvCache::bytesFor(program, options.kvType, blocks) +
-                               CpuExecutable::workBytesFor(program, *kernels, options, threads);
+    return Choice{kernels, threads,
+                  MemoryUse{weights, KvCache::bytesFor(program, options.kvType, blocks),
+                            CpuExecutable::workBytesFor(program, *kernels, options, threads)}};
+  }
+
+  base::Result<std::unique_ptr<Executable>> compile(std::shared_ptr<const gguf::File> file,
+                                                    const model::Program& program,
+                                                    const CompileOptions& options,
+                                                    const Progress& progress) override {
+    QUERN_ASSIGN(const Choice choice, choose(*file, program, options));
+    const std::uint64_t need = choice.memory.weightBytes + choice.memory.kvBytes + choice.memory.workBytes;
     const std::uint64_t free = availableBytes();
     if (free != 0 && need > free) {
       return base::Error(base::ErrorCode::kOutOfMemory,
@@ -85,8 +100,8 @@ class CpuBackend : public Backend {
                              base::byteText(free) +
                              " are free. Choose a shorter context or a smaller model.");
     }
-    QUERN_ASSIGN(auto made,
-                 CpuExecutable::make(std::move(file), program, *kernels, options, threads, progress));
+    QUERN_ASSIGN(auto made, CpuExecutable::make(std::move(file), program, *choice.kernels, options,
+                                                choice.threads, progress));
     return std::unique_ptr<Executable>(std::move(made));
   }
 };
@@ -94,5 +109,11 @@ class CpuBackend : public Backend {
 }  // namespace
 
 std::unique_ptr<Backend> makeCpuBackend() { return std::make_unique<CpuBackend>(); }
+
+base::Result<MemoryUse> cpuMemoryNeed(const gguf::File& file, const model::Program& program,
+                                      const CompileOptions& options) {
+  QUERN_ASSIGN(const CpuBackend::Choice choice, CpuBackend::choose(file, program, options));
+  return choice.memory;
+}
 
 }  // namespace quern::engine::runtime
