@@ -1,6 +1,5 @@
 // From a path to a running engine.
 
-#include <algorithm>
 #include <atomic>
 #include <future>
 
@@ -8,16 +7,13 @@
 #include "engine/model/architecture.h"
 #include "engine/model/program.h"
 #include "engine/scheduler/engine.h"
+#include "engine/scheduler/load_plan.h"
 #include "engine/scheduler/loop.h"
 #include "engine/template/template.h"
 #include "engine/tokenizer/tokenizer.h"
 
 namespace quern::engine::scheduler {
 namespace {
-
-/// What a request may hold unless somebody asks for more: long enough for a conversation, short enough that
-/// the cache of a large model fits a small machine.
-constexpr std::int32_t kDefaultContext = 8192;
 
 class LoadedEngine : public Engine {
  public:
@@ -73,14 +69,6 @@ base::Result<std::shared_ptr<const tokenizer::Tokenizer>> readTokenizer(const gg
   return tokenizer;
 }
 
-/// What the KV cache is to hold: as many tokens as the options say, but always a whole context and a block.
-/// Each request's last block may be part empty.
-std::int64_t cacheTokens(const LoadOptions& options) {
-  const std::int64_t block = runtime::kKvBlockTokens;
-  const std::int64_t all = (options.contextTokens + block) * options.parallel;
-  return options.kvTokens == 0 ? all : std::max(options.kvTokens, options.contextTokens + block);
-}
-
 /// What is made of a file's head while its weights are being packed.
 struct Texts {
   base::Result<std::shared_ptr<const tokenizer::Tokenizer>> tokenizer;
@@ -95,37 +83,8 @@ base::Result<std::shared_ptr<Engine>> Engine::load(const std::filesystem::path& 
   QUERN_ASSIGN(auto file, gguf::File::open(path));
   QUERN_ASSIGN(ModelInfo info, inspect(*file));
   QUERN_ASSIGN(const model::Program program, model::buildProgram(*file));
-  LoadOptions options = wanted;
-  if (options.contextTokens < 0 || options.parallel < 1 || options.parallel > 1024 ||
-      options.batchTokens < 1 || options.queueLimit < 1) {
-    return base::Error(
-        base::ErrorCode::kInvalidArgument,
-        "Context, batch, queue and parallel requests must be positive (at most 1,024 in parallel).");
-  }
-  if (options.contextTokens == 0) options.contextTokens = std::min(program.trainedContext, kDefaultContext);
-  options.batchTokens = std::max(options.parallel, std::min(options.batchTokens, 8192));
-  if (options.kvTokens < 0 || options.longestWait.count() < 0 || options.interTokenTarget.count() < 1) {
-    return base::Error(base::ErrorCode::kInvalidArgument,
-                       "The cache's tokens and the longest wait cannot be negative, and the time between two "
-                       "tokens must be a millisecond or more.");
-  }
-  // Each request's last block may be part empty.
-  const std::int64_t kvTokens = cacheTokens(options);
-  if (kvTokens > INT32_MAX / 2) {
-    return base::Error(base::ErrorCode::kInvalidArgument,
-                       "A context of " + std::to_string(options.contextTokens) + " tokens for " +
-                           std::to_string(options.parallel) + " requests is more than Quern can count.");
-  }
-  runtime::CompileOptions compile;
-  compile.kvTokens = static_cast<std::int32_t>(kvTokens);
-  if (options.kvTokens == 0) compile.leastKvTokens = options.contextTokens + runtime::kKvBlockTokens;
-  compile.contextTokens = options.contextTokens;
-  compile.batchTokens = options.batchTokens;
-  compile.logitRows = options.parallel;
-  compile.hiddenRows = options.embeddings ? options.batchTokens : 0;
-  compile.threads = options.threads;
-  compile.kvType = options.kvType;
-  compile.kernels = options.kernels;
+  QUERN_ASSIGN(LoadPlan plan, planLoad(program, wanted));
+  LoadOptions options = std::move(plan.options);
   // Tokenizer and template are made while the weights are packed; a file whose tokenizer is of no use ends
   // the packing. Where no thread can be had they are made behind it.
   std::atomic<bool> useless{false};
@@ -134,7 +93,7 @@ base::Result<std::shared_ptr<Engine>> Engine::load(const std::filesystem::path& 
     useless.store(!made.tokenizer);
     return made;
   });
-  auto compiled = runtime::makeCpuBackend()->compile(file, program, compile, [&](double fraction) {
+  auto compiled = runtime::makeCpuBackend()->compile(file, program, plan.compile, [&](double fraction) {
     return !useless.load() && (!progress || progress(fraction));
   });
   Texts made = texts.get();
