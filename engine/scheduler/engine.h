@@ -28,6 +28,16 @@ class Template;
 
 namespace quern::engine::scheduler {
 
+/// Who guesses several tokens of an answer ahead, to be checked in one step where that pays. Answers are the
+/// same either way.
+enum class Speculation : std::uint8_t {
+  kOff,
+  kLookup,     ///< the text itself: what repeats is copied
+  kDraftModel  ///< a small model with the same vocabulary: LoadOptions::draftModel
+};
+/// Drafts that a step checks at most.
+inline constexpr std::int32_t kDraftRows = 16;
+
 struct LoadOptions {
   std::int32_t contextTokens = 0;  ///< tokens a request may hold; 0: the model's own, at most 8,192
   std::int32_t parallel = 1;       ///< requests decoded together
@@ -46,6 +56,8 @@ struct LoadOptions {
   std::chrono::milliseconds interTokenTarget{100};
   /// Compute answers again as the prompts that they will be a part of, when there is nothing else to do.
   bool rehearse = true;
+  Speculation speculation = Speculation::kLookup;
+  std::filesystem::path draftModel;
   bool embeddings = false;  ///< requests may ask for embeddings, which takes memory
   std::string kernels;      ///< see runtime::CompileOptions
 };

@@ -53,6 +53,7 @@ base::Result<LoadPlan> planLoad(const model::Program& program, const LoadOptions
   compile.contextTokens = options.contextTokens;
   compile.batchTokens = options.batchTokens;
   compile.logitRows = options.parallel;
+  if (options.speculation != Speculation::kOff) compile.logitRows += kDraftRows;
   compile.hiddenRows = options.embeddings ? options.batchTokens : 0;
   compile.threads = options.threads;
   compile.kvType = options.kvType;

@@ -13,6 +13,8 @@
 
 #include "engine/runtime/backend.h"
 #include "engine/scheduler/block_pool.h"
+#include "engine/scheduler/draft_length.h"
+#include "engine/scheduler/draft_model.h"
 #include "engine/scheduler/engine.h"
 #include "engine/scheduler/sequence.h"
 #include "engine/scheduler/step_budget.h"
@@ -28,6 +30,9 @@ class Scheduler {
   /// `options` with the defaults filled in. `executable` outlives this.
   Scheduler(runtime::Executable& executable, std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
             const LoadOptions& options, Now now = Clock::now);
+
+  /// A small model that guesses for this one; without, guesses are looked up in the text itself.
+  void setDraftModel(std::unique_ptr<DraftModel> model) { draftModel_ = std::move(model); }
 
   void add(std::shared_ptr<Job> job);
   /// Somebody runs or waits.
@@ -80,6 +85,8 @@ class Scheduler {
   void fill();
   void addDecodes();
   void addPrompts();
+  void addDrafts();
+  void propose(const DraftLength::Step& step);
   bool isClaimed(const Sequence& sequence) const;
   void claim(const Sequence& sequence);
   void lay();
@@ -95,6 +102,7 @@ class Scheduler {
   void fork(const SequencePtr& trunk, std::span<const float> logits);
   SequencePtr branch(const Sequence& trunk, std::int32_t answer);
   void advance(const SequencePtr& sequence, std::int32_t row);
+  void verifyDrafts(const SequencePtr& sequence, std::int32_t row);
   void wentOn(const SequencePtr& sequence, std::optional<FinishReason> ended);
   void finish(const SequencePtr& sequence, FinishReason reason, std::optional<base::Error> error = {});
   void noteRehearsal(const Sequence& sequence);
@@ -109,6 +117,8 @@ class Scheduler {
   BlockPool pool_;
   WaitingQueue waiting_;
   StepBudget budget_;
+  std::unique_ptr<DraftModel> draftModel_;
+  DraftLength draftLength_;
   Batch running_;              ///< in the order in which they came in
   double serviceSeconds_ = 0;  ///< a request's mean time from its start to its end
   Report report_;
@@ -119,6 +129,8 @@ class Scheduler {
   Batch order_;
   std::unordered_set<BlockKey> claims_;  ///< blocks that somebody computes in this step
   std::vector<float> forkLogits_;
+  std::vector<Proposal*> proposals_;
+  std::vector<DraftModel::Ask> asks_;
 
   std::deque<std::vector<std::int32_t>> rehearsals_;
   SequencePtr rehearsal_;

@@ -16,7 +16,7 @@ class LoopTest {
   explicit LoopTest(LoadOptions options = defaults(), std::shared_ptr<Control> wanted = {})
       : control(wanted ? wanted : std::make_shared<Control>()) {
     control->batchTokens = options.batchTokens;
-    control->logitRows = options.parallel;
+    control->logitRows = options.parallel + kDraftRows;
     const std::int32_t blocks =
         options.parallel * ((options.contextTokens + runtime::kKvBlockTokens - 1) / runtime::kKvBlockTokens);
     loop = std::make_unique<Loop>(std::make_unique<FakeExecutable>(control, blocks),

@@ -70,7 +70,7 @@ struct Answer {
 
 /// One answer, its prompt computed before the clock starts. Without a proposer, plainly.
 Answer answer(Model& model, const std::string& prompt, const sampling::Parameters& parameters,
-           std::size_t length, Proposer* proposer) {
+              std::size_t length, Proposer* proposer) {
   using Clock = std::chrono::steady_clock;
   auto& executable = *model.executable;
   std::vector<std::int32_t> tokens = model.tokenizer->encode(prompt, {.addSpecial = true});
