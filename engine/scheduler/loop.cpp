@@ -22,11 +22,19 @@ std::string number(std::size_t value) { return base::grouped(value); }
 }  // namespace
 
 Loop::Loop(std::unique_ptr<runtime::Executable> executable,
-           std::shared_ptr<const tokenizer::Tokenizer> tokenizer, const LoadOptions& options)
+           std::shared_ptr<const tokenizer::Tokenizer> tokenizer, const LoadOptions& options,
+           std::unique_ptr<DraftModel> draftModel)
     : executable_(std::move(executable)),
       options_(options),
       scheduler_(*executable_, std::move(tokenizer), options) {
   totals_.memory = executable_->memory();
+  if (draftModel) {
+    const runtime::MemoryUse more = draftModel->executable().memory();
+    totals_.memory.weightBytes += more.weightBytes;
+    totals_.memory.kvBytes += more.kvBytes;
+    totals_.memory.workBytes += more.workBytes;
+    scheduler_.setDraftModel(std::move(draftModel));
+  }
   totals_.kvBlocks = executable_->kvBlocks();
   scheduler_.bandwidth = [this](bool measure) { return bandwidth(measure); };
   scheduler_.changed = [this](const Scheduler::Report& report) { note(report); };

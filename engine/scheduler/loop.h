@@ -19,7 +19,7 @@ class Loop {
  public:
   /// `options` with the defaults filled in.
   Loop(std::unique_ptr<runtime::Executable> executable, std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
-       const LoadOptions& options);
+       const LoadOptions& options, std::unique_ptr<DraftModel> draftModel = nullptr);
   ~Loop();  ///< cancels everything; every sink gets its last event
 
   base::Result<RequestId> submit(Request request, std::shared_ptr<EventSink> sink);
