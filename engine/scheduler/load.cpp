@@ -9,6 +9,7 @@
 #include "engine/scheduler/engine.h"
 #include "engine/scheduler/load_plan.h"
 #include "engine/scheduler/loop.h"
+#include "engine/scheduler/model_hash.h"
 #include "engine/template/template.h"
 #include "engine/tokenizer/tokenizer.h"
 
@@ -19,15 +20,22 @@ class LoadedEngine : public Engine {
  public:
   LoadedEngine(ModelInfo info, LoadOptions options, std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
                std::shared_ptr<const chat::Template> chatTemplate,
-               std::unique_ptr<runtime::Executable> executable, std::unique_ptr<DraftModel> draftModel)
+               std::unique_ptr<runtime::Executable> executable, Loop::Extras extras)
       : info_(std::move(info)),
         options_(std::move(options)),
         tokenizer_(std::move(tokenizer)),
         chatTemplate_(std::move(chatTemplate)),
-        loop_(std::move(executable), tokenizer_, options_, std::move(draftModel)) {}
+        loop_(std::move(executable), tokenizer_, options_, std::move(extras)) {}
 
   base::Result<RequestId> submit(Request request, std::shared_ptr<EventSink> sink) override {
     return loop_.submit(std::move(request), std::move(sink));
+  }
+  base::Result<std::int32_t> saveState(std::vector<std::int32_t> tokens,
+                                       const std::filesystem::path& path) override {
+    return loop_.saveState(std::move(tokens), path);
+  }
+  base::Result<std::int32_t> restoreState(const std::filesystem::path& path) override {
+    return loop_.restoreState(path);
   }
   void cancel(RequestId request) override { loop_.cancel(request); }
   Stats stats() const override { return loop_.stats(); }
@@ -115,16 +123,21 @@ base::Result<std::shared_ptr<Engine>> Engine::load(const std::filesystem::path& 
   Texts made = texts.get();
   QUERN_ASSIGN(auto tokenizer, std::move(made.tokenizer));
   QUERN_ASSIGN(auto executable, std::move(compiled));
-  std::unique_ptr<DraftModel> draftModel;
+  Loop::Extras extras;
   if (options.speculation == Speculation::kDraftModel) {
-    QUERN_ASSIGN(draftModel, loadDraftModel(options, tokenizer));
+    QUERN_ASSIGN(extras.draftModel, loadDraftModel(options, tokenizer));
+  }
+  extras.identity = {hashModel(*file, executable->numerics()), options.kvType, executable->blockBytes()};
+  if (!options.prefixFolder.empty()) {
+    QUERN_ASSIGN(extras.prefixStore,
+                 PrefixStore::open(options.prefixFolder, options.prefixBytes, extras.identity));
   }
   options.threads = executable->threads();
   options.kvTokens = static_cast<std::int64_t>(executable->kvBlocks()) * runtime::kKvBlockTokens;
   if (progress && !progress(1.0)) return base::Error(base::ErrorCode::kCancelled, "Loading was cancelled.");
-  return std::shared_ptr<Engine>(std::make_shared<LoadedEngine>(
-      std::move(info), std::move(options), std::move(tokenizer), std::move(made.chatTemplate),
-      std::move(executable), std::move(draftModel)));
+  return std::shared_ptr<Engine>(
+      std::make_shared<LoadedEngine>(std::move(info), std::move(options), std::move(tokenizer),
+                                     std::move(made.chatTemplate), std::move(executable), std::move(extras)));
 }
 
 }  // namespace quern::engine::scheduler
