@@ -16,24 +16,25 @@ namespace {
 using namespace quern::engine;
 using namespace quern::engine::scheduler;
 
-/// Gives every record the key that its tokens give and the checksum that its bytes have.
+/// Gives every record the checksum that its bytes have, and before that, with `keys`, the one before as its
+/// parent and the key that its tokens give.
 void makeRight(std::vector<std::byte>& bytes, const CacheIdentity& identity, bool keys) {
+  BlockKey parent;
   for (std::size_t at = 0; at + recordBytes(identity) <= bytes.size(); at += recordBytes(identity)) {
     const std::span record(bytes.data() + at, recordBytes(identity));
     if (keys) {
-      BlockKey parent;
       std::uint32_t promptTokens = 0;
       std::int32_t tokens[runtime::kKvBlockTokens];
-      std::memcpy(&parent.high, &record[32], 8);
-      std::memcpy(&parent.low, &record[40], 8);
       std::memcpy(&promptTokens, &record[64], 4);
       std::memcpy(tokens, &record[80], sizeof tokens);
       const BlockKey key = parent.next(tokens, static_cast<std::int32_t>(promptTokens));
-      std::memcpy(&record[48], &key.high, 8);
-      std::memcpy(&record[56], &key.low, 8);
+      std::memcpy(&record[32], &parent, 16);
+      std::memcpy(&record[48], &key, 16);
+      parent = key;
     }
-    const auto checksum =
-        recordChecksum(record.first(kRecordHeadBytes), record.subspan(kRecordHeadBytes, identity.blockBytes));
+    const auto head = record.first(kRecordHeadBytes);
+    const auto contents = record.subspan(kRecordHeadBytes, identity.blockBytes);
+    const auto checksum = recordChecksum(head, contents);
     std::copy(checksum.begin(), checksum.end(), record.end() - kRecordChecksumBytes);
   }
 }
@@ -43,7 +44,7 @@ void makeRight(std::vector<std::byte>& bytes, const CacheIdentity& identity, boo
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const bool kQuiet = (spdlog::set_level(spdlog::level::off), true);
   (void)kQuiet;
-  if (size == 0) return 0;
+  if (size < 2) return 0;
   const CacheIdentity identity{{0, 0}, runtime::KvCacheType::kF16, 8};
   std::vector<std::byte> bytes(size - 1);
   std::memcpy(bytes.data(), data + 1, size - 1);
