@@ -108,6 +108,19 @@ TEST(DraftLength, FirstLearnsWhatAPlainStepCosts) {
   EXPECT_TRUE(proposal.tokens.empty());
 }
 
+TEST(DraftLength, KeepsPlainStepsMeasured) {
+  Machine machine{Costs(cheapRows)};
+  for (int i = 0; i < 1280; ++i) machine.step(proposalOf(8, 0.95), 0.95);
+  const auto plain = std::count(machine.checked.begin(), machine.checked.end(), 0);
+  EXPECT_GE(plain, 9);
+  EXPECT_LE(plain, 12);
+  // Another number of sequences is another plain step.
+  machine.step(proposalOf(8, 0.95), 0.95, 3);
+  EXPECT_EQ(machine.last(), 0);
+  machine.step(proposalOf(8, 0.95), 0.95, 3);
+  EXPECT_GT(machine.last(), 0);
+}
+
 TEST(DraftLength, FindsTheLengthThatMakesTheMostTokensASecond) {
   for (const double right : {0.3, 0.5, 0.7, 0.9, 0.97}) {
     for (const double slope : {0.02, 0.1, 0.3, 0.8}) {

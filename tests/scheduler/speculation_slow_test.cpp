@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -27,13 +28,20 @@ const std::filesystem::path kSmol =
 constexpr std::int32_t kContext = 2048;
 constexpr std::int32_t kMostDrafts = 31;
 
-const std::string kCode =
-    "def load_items(path):\n    items = []\n    with open(path) as file:\n        for line in file:\n"
-    "            name, count, price = line.split(',')\n            items.append((name, int(count), "
-    "float(price)))\n    return items\n\n\ndef total_price(items):\n    total = 0\n    for name, count, "
-    "price "
-    "in items:\n        total += count * price\n    return total\n\n\ndef print_items(items):\n    for name, "
-    "count, price in items:\n        print(name, count, price)\n    print('total', total_price(items))\n";
+const std::string kFirst = "The mill of Martin Keller stands by the river at the lower end of the village. ";
+const std::string kText =
+    "In spring the water is high, and Martin Keller opens the gate in the morning and closes it in the "
+    "evening. "
+    "Farmers bring oats and barley in sacks, and Martin Keller weighs every sack on an iron scale that his "
+    "grandfather bought in the town. The stones turn slowly, because flour that gets warm loses its taste. "
+    "When "
+    "a stone is worn, Martin Keller lifts it with a wooden crane and cuts new furrows with a small hammer, "
+    "which "
+    "takes him two days. In winter the river freezes, the wheel stands still, and Martin Keller mends belts "
+    "and "
+    "bearings by the stove. People say that nobody between the hills and the sea grinds finer flour than "
+    "Martin "
+    "Keller, and that his bread keeps for a week.";
 
 struct Model {
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer;
@@ -68,9 +76,15 @@ struct Answer {
   double tokensPerSecond() const { return static_cast<double>(answer.size()) / seconds; }
 };
 
+struct How {
+  std::int32_t alwaysDrafts = 0;  ///< instead of as many as pay
+  /// Drafts are chosen by these costs of a step: the same on every machine, however busy it is.
+  std::function<double(std::int32_t rows)> costs{};
+};
+
 /// One answer, its prompt computed before the clock starts. Without a proposer, plainly.
 Answer answer(Model& model, const std::string& prompt, const sampling::Parameters& parameters,
-              std::size_t length, Proposer* proposer) {
+              std::size_t length, Proposer* proposer, const How& how = {}) {
   using Clock = std::chrono::steady_clock;
   auto& executable = *model.executable;
   std::vector<std::int32_t> tokens = model.tokenizer->encode(prompt, {.addSpecial = true});
@@ -103,9 +117,15 @@ Answer answer(Model& model, const std::string& prompt, const sampling::Parameter
     proposal.clear();
     const DraftLength::Step step{1, kMostDrafts, 0};
     if (proposer != nullptr) {
-      proposer->propose(tokens, lengths.wanted(*proposer, step), sampler, proposal);
-      Proposal* one = &proposal;
-      lengths.choose({&one, 1}, step);
+      if (how.alwaysDrafts > 0) {
+        executable.setActive(false);
+        proposer->propose(tokens, how.alwaysDrafts, sampler, proposal);
+        executable.setActive(true);
+      } else {
+        proposer->propose(tokens, lengths.wanted(*proposer, step), sampler, proposal);
+        Proposal* one = &proposal;
+        lengths.choose({&one, 1}, step);
+      }
     }
     computed.assign(1, tokens.back());
     computed.insert(computed.end(), proposal.tokens.begin(), proposal.tokens.end());
@@ -116,7 +136,8 @@ Answer answer(Model& model, const std::string& prompt, const sampling::Parameter
     slice.logitRows = static_cast<std::int32_t>(computed.size());
     const auto before = Clock::now();
     EXPECT_TRUE(executable.run({{&slice, 1}}));
-    lengths.measured(slice.logitRows, std::chrono::duration<double>(Clock::now() - before).count());
+    const double seconds = std::chrono::duration<double>(Clock::now() - before).count();
+    lengths.measured(slice.logitRows, how.costs ? how.costs(slice.logitRows) : seconds);
     lengths.verified(proposal, verify(proposal.tokens, row, sampler, append).accepted);
     ++run.steps;
   }
@@ -128,8 +149,13 @@ Answer answer(Model& model, const std::string& prompt, const sampling::Parameter
   return run;
 }
 
-std::string chat(const std::string& question) {
-  return "<|im_start|>user\n" + question + "<|im_end|>\n<|im_start|>assistant\n";
+/// A small model keeps to a text once it has begun to: the first sentence is there.
+std::string edit(const std::string& how, const std::string& first) {
+  return "<|im_start|>user\n" + how + "\n\n" + kFirst + kText + "<|im_end|>\n<|im_start|>assistant\n" + first;
+}
+
+std::string story() {
+  return "<|im_start|>user\nWrite a long story about a mill by the river.<|im_end|>\n<|im_start|>assistant\n";
 }
 
 sampling::Parameters greedy() {
@@ -149,7 +175,6 @@ class Speculation : public testing::Test {
     const int rounds = 3;
     Answer plain;
     Answer fast;
-    double ratio = 0;
     for (int round = 0; round < rounds; ++round) {
       plain = answer(model, prompt, parameters, length, nullptr);
       LookupProposer lookup([&](std::int32_t token) { return model.tokenizer->endsGeneration(token); });
@@ -160,19 +185,34 @@ class Speculation : public testing::Test {
           "%s: %zu tokens, plain %.1f tok/s, lookup %.1f tok/s in %d steps, %llu of %llu drafts: %.2fx\n",
           name.c_str(), fast.answer.size(), plain.tokensPerSecond(), fast.tokensPerSecond(), fast.steps,
           static_cast<unsigned long long>(fast.accepted), static_cast<unsigned long long>(fast.offered), now);
-      ratio = std::max(ratio, now);
     }
+    LookupProposer lookup([&](std::int32_t token) { return model.tokenizer->endsGeneration(token); });
+    fast = answer(model, prompt, parameters, length, &lookup,
+                  {0, [](std::int32_t rows) { return 0.7 + 0.3 * rows; }});
+    ASSERT_EQ(fast.answer, plain.answer) << name;
     if (repeats) {
       EXPECT_LT(static_cast<std::size_t>(fast.steps), fast.answer.size() / 2);
+    } else {
+      EXPECT_LT(fast.offered, fast.answer.size() / 2) << "rows for drafts that are wrong";
     }
-    std::printf("%.300s\n", model.tokenizer->decode(fast.answer).c_str());
+    std::printf("%.900s\n", model.tokenizer->decode(fast.answer).c_str());
   }
 };
 
 TEST_F(Speculation, RepeatingATextWithOneNameChanged) {
-  compare("rename",
-          chat("Repeat this code, but rename `price` to `cost` everywhere.\n\n```python\n" + kCode + "```"),
-          greedy(), 300, true);
+  compare(
+      "rename",
+      edit(
+          "Repeat this text, but call the miller Peter Keller.",
+          "The mill of Peter Keller stands by the river at the lower end of the village. In spring the water "
+          "is high, and Peter Keller opens the gate in the morning and closes it in the evening. Farmers "
+          "bring "
+          "oats and barley in sacks, and Peter"),
+      greedy(), 300, true);
+}
+
+TEST_F(Speculation, RepeatingATextGreedily) {
+  compare("repeat", edit("Repeat this text.", kFirst), greedy(), 300, true);
 }
 
 TEST_F(Speculation, RepeatingATextWithARandomSeed) {
@@ -180,8 +220,7 @@ TEST_F(Speculation, RepeatingATextWithARandomSeed) {
   parameters.temperature = 0.7F;
   parameters.randomSeed = false;
   parameters.seed = 5;
-  compare("sampled", chat("Repeat this code without any change.\n\n```python\n" + kCode + "```"), parameters,
-          300, false);
+  compare("sampled", edit("Repeat this text.", kFirst), parameters, 300, true);
 }
 
 TEST_F(Speculation, TellingAStoryTakesNoHarm) {
@@ -189,33 +228,32 @@ TEST_F(Speculation, TellingAStoryTakesNoHarm) {
   parameters.temperature = 0.9F;
   parameters.randomSeed = false;
   parameters.seed = 3;
-  compare("story", chat("Write a long story about a mill by the river."), parameters, 300, false);
+  compare("story", story(), parameters, 300, false);
 }
 
-/// What a step costs with so many rows: what the length of drafts is chosen by.
-TEST_F(Speculation, StepTimesByRows) {
+/// The best draft model there is: the model itself. Nothing is gained, but its drafts should be right.
+TEST_F(Speculation, ModelThatDraftsForItselfIsRight) {
   Model model = load();
-  const auto tokens = model.tokenizer->encode(kCode + kCode);
-  std::vector<std::uint32_t> blocks(kContext / runtime::kKvBlockTokens);
-  for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i] = static_cast<std::uint32_t>(i);
-  model.executable->setActive(true);
-  for (const std::size_t rows : {1U, 2U, 3U, 4U, 5U, 6U, 8U, 12U, 16U, 24U, 32U}) {
-    std::vector<double> times;
-    for (int i = 0; i < 21; ++i) {
-      runtime::Slice slice;
-      slice.tokens = std::span(tokens).first(rows);
-      slice.firstPosition = 256;
-      slice.blockTable = blocks;
-      slice.logitRows = static_cast<std::int32_t>(rows);
-      const auto before = std::chrono::steady_clock::now();
-      ASSERT_TRUE(model.executable->run({{&slice, 1}}));
-      times.push_back(
-          std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - before).count());
-    }
-    std::sort(times.begin(), times.end());
-    std::printf("%2zu rows: %.2f ms\n", rows, times[times.size() / 2]);
+  Model small = load();
+  ASSERT_TRUE(checkSameVocabulary(*model.tokenizer, *small.tokenizer));
+  DraftModel drafts(std::move(small.executable),
+                    {model.executable->vocabularySize(), kContext, 512, kMostDrafts + 1});
+  sampling::Parameters sampled;
+  sampled.temperature = 1.0F;
+  sampled.repeatPenalty = 1.1F;
+  sampled.randomSeed = false;
+  sampled.seed = 8;
+  for (const auto& parameters : {greedy(), sampled}) {
+    const Answer plain = answer(model, story(), parameters, 120, nullptr);
+    const auto follower = drafts.follow();
+    const Answer fast = answer(model, story(), parameters, 120, follower.get(), {4});
+    EXPECT_EQ(fast.answer, plain.answer);
+    std::printf("%llu of %llu drafts, %d steps\n", static_cast<unsigned long long>(fast.accepted),
+                static_cast<unsigned long long>(fast.offered), fast.steps);
+    // Not all: of the prompt's last tokens some are computed with other roundings.
+    EXPECT_GT(fast.accepted * 10, fast.offered * 9);
+    EXPECT_LT(fast.steps, 80);
   }
-  model.executable->setActive(false);
 }
 
 }  // namespace
