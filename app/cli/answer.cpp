@@ -66,6 +66,10 @@ const char* reasonKey(FinishReason reason) {
       return "cancelled";
     case FinishReason::kFailed:
       return "failed";
+    case FinishReason::kDeadline:
+      return "deadline";
+    case FinishReason::kComplete:
+      return "complete";
   }
   return "failed";
 }

@@ -100,6 +100,7 @@ base::Result<std::shared_ptr<Engine>> Engine::load(const std::filesystem::path& 
   QUERN_ASSIGN(auto tokenizer, std::move(made.tokenizer));
   QUERN_ASSIGN(auto executable, std::move(compiled));
   options.threads = executable->threads();
+  options.kvTokens = static_cast<std::int64_t>(executable->kvBlocks()) * runtime::kKvBlockTokens;
   if (progress && !progress(1.0)) return base::Error(base::ErrorCode::kCancelled, "Loading was cancelled.");
   return std::shared_ptr<Engine>(
       std::make_shared<LoadedEngine>(std::move(info), std::move(options), std::move(tokenizer),

@@ -15,6 +15,14 @@ namespace {
 /// the cache of a large model fits a small machine.
 constexpr std::int32_t kDefaultContext = 8192;
 
+/// What the KV cache is to hold: as many tokens as the options say, but always a whole context and a block.
+/// Each request's last block may be part empty.
+std::int64_t cacheTokens(const LoadOptions& options) {
+  const std::int64_t block = runtime::kKvBlockTokens;
+  const std::int64_t all = (options.contextTokens + block) * options.parallel;
+  return options.kvTokens == 0 ? all : std::max(options.kvTokens, options.contextTokens + block);
+}
+
 }  // namespace
 
 base::Result<LoadPlan> planLoad(const model::Program& program, const LoadOptions& wanted) {
@@ -28,18 +36,24 @@ base::Result<LoadPlan> planLoad(const model::Program& program, const LoadOptions
   }
   if (options.contextTokens == 0) options.contextTokens = std::min(program.trainedContext, kDefaultContext);
   options.batchTokens = std::max(options.parallel, std::min(options.batchTokens, 8192));
-  const std::int64_t cacheTokens = static_cast<std::int64_t>(options.contextTokens) * options.parallel;
-  if (cacheTokens > INT32_MAX / 2) {
+  if (options.kvTokens < 0 || options.longestWait.count() < 0 || options.interTokenTarget.count() < 1) {
+    return base::Error(base::ErrorCode::kInvalidArgument,
+                       "The cache's tokens and the longest wait cannot be negative, and the time between two "
+                       "tokens must be a millisecond or more.");
+  }
+  const std::int64_t kvTokens = cacheTokens(options);
+  if (kvTokens > INT32_MAX / 2) {
     return base::Error(base::ErrorCode::kInvalidArgument,
                        "A context of " + std::to_string(options.contextTokens) + " tokens for " +
                            std::to_string(options.parallel) + " requests is more than Quern can count.");
   }
   runtime::CompileOptions& compile = plan.compile;
-  // Each request's last block may be part empty.
-  compile.kvTokens = static_cast<std::int32_t>(cacheTokens) + options.parallel * runtime::kKvBlockTokens;
+  compile.kvTokens = static_cast<std::int32_t>(kvTokens);
+  if (options.kvTokens == 0) compile.leastKvTokens = options.contextTokens + runtime::kKvBlockTokens;
   compile.contextTokens = options.contextTokens;
   compile.batchTokens = options.batchTokens;
   compile.logitRows = options.parallel;
+  compile.hiddenRows = options.embeddings ? options.batchTokens : 0;
   compile.threads = options.threads;
   compile.kvType = options.kvType;
   compile.kernels = options.kernels;

@@ -6,26 +6,10 @@
 #include <stdexcept>
 #include <thread>
 
-#include "tests/scheduler/fakes.h"
+#include "tests/scheduler/driven.h"
 
 namespace quern::engine::scheduler {
 namespace {
-
-std::vector<std::int32_t> promptOf(std::int32_t seed, std::size_t length) {
-  std::vector<std::int32_t> prompt;
-  for (std::size_t i = 0; i < length; ++i) {
-    prompt.push_back(static_cast<std::int32_t>((static_cast<std::size_t>(seed) * 31 + i * i + i / 7) % 256));
-  }
-  return prompt;
-}
-
-Request greedy(std::vector<std::int32_t> prompt, std::int32_t maxTokens) {
-  Request request;
-  request.prompt = std::move(prompt);
-  request.maxTokens = maxTokens;
-  request.sampling.temperature = 0;
-  return request;
-}
 
 class LoopTest {
  public:
