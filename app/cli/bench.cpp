@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -13,6 +12,7 @@
 #include "engine/base/text.h"
 #include "engine/evaluation/benchmark.h"
 #include "engine/hub/library.h"
+#include "engine/runtime/kv_type.h"
 
 namespace quern::app {
 namespace {
@@ -22,7 +22,6 @@ using engine::base::byteText;
 using engine::evaluation::Benchmark;
 using engine::evaluation::BenchmarkResult;
 using engine::evaluation::Bound;
-using engine::runtime::KvCacheType;
 
 struct Arguments {
   std::string model;
@@ -31,12 +30,6 @@ struct Arguments {
   bool json = false;
   bool csv = false;
 };
-
-const std::map<std::string, KvCacheType>& kvTypes() {
-  static const std::map<std::string, KvCacheType> kTypes = {
-      {"f32", KvCacheType::kF32}, {"f16", KvCacheType::kF16}, {"q8_0", KvCacheType::kQ8_0}};
-  return kTypes;
-}
 
 const char* boundName(Bound bound) { return bound == Bound::kRead ? "read" : "multiply"; }
 
@@ -150,7 +143,7 @@ int bench(Arguments arguments) {
     std::fputs("quern bench: -p 0 and -n 0 leave nothing to measure.\n", stderr);
     return kWrongUse;
   }
-  options.compile.kvType = kvTypes().at(arguments.kv);
+  options.compile.kvType = *engine::runtime::kvTypeOf(arguments.kv);
   const auto path = engine::hub::resolveModel(arguments.model);
   if (!path) return fail(path.error());
   const InterruptWatch watch;
@@ -204,7 +197,7 @@ void addBenchCommand(CLI::App& app, Action& action) {
   command->add_option("-t,--threads", options.compile.threads, "Threads (0: one per physical core)")
       ->check(CLI::Range(0, 1024));
   command->add_option("--kv", arguments->kv, "How keys and values are kept")
-      ->check(CLI::IsMember({"f32", "f16", "q8_0"}))
+      ->check(CLI::IsMember(engine::runtime::kvTypeNames()))
       ->capture_default_str();
   command->add_option("--kernels", options.compile.kernels,
                       "A table of kernels, for comparisons (see \"quern doctor\")");

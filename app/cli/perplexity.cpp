@@ -20,6 +20,7 @@
 #include "engine/evaluation/kl_base.h"
 #include "engine/evaluation/perplexity.h"
 #include "engine/hub/library.h"
+#include "engine/runtime/kv_type.h"
 #include "engine/tokenizer/tokenizer.h"
 
 namespace quern::app {
@@ -36,6 +37,7 @@ struct Arguments {
   std::string klBase;
   std::int32_t context = 512;
   runtime::CompileOptions compile;
+  std::string kv = "f16";
   bool json = false;
 };
 
@@ -86,6 +88,7 @@ base::Result<Outcome> measure(const Arguments& arguments) {
   StatusLine line;
   runtime::CompileOptions compile = arguments.compile;
   compile.logitRows = kLogitRows;
+  compile.kvType = *runtime::kvTypeOf(arguments.kv);
   QUERN_ASSIGN(const auto model, evaluation::DirectModel::load(path, 1, outcome.context, compile,
                                                                loadingProgress(line, arguments.model)));
   QUERN_ASSIGN(const auto tokenizer, tokenizer::Tokenizer::fromGguf(model->file()));
@@ -140,12 +143,17 @@ base::Result<Outcome> measure(const Arguments& arguments) {
 
 void printOutcomeJson(const Arguments& arguments, const Outcome& outcome, double rate) {
   const evaluation::Perplexity& result = outcome.perplexity;
-  nlohmann::ordered_json document = {
-      {"model", arguments.model},        {"device", outcome.device},
-      {"context", outcome.context},      {"windows", result.windows},
-      {"tokens", outcome.tokens},        {"scored_tokens", result.scoredTokens},
-      {"perplexity", result.perplexity}, {"standard_error", result.standardError},
-      {"nats_per_token", result.nats},   {"tokens_per_second", rate}};
+  nlohmann::ordered_json document = {{"model", arguments.model},
+                                     {"device", outcome.device},
+                                     {"kv", arguments.kv},
+                                     {"context", outcome.context},
+                                     {"windows", result.windows},
+                                     {"tokens", outcome.tokens},
+                                     {"scored_tokens", result.scoredTokens},
+                                     {"perplexity", result.perplexity},
+                                     {"standard_error", result.standardError},
+                                     {"nats_per_token", result.nats},
+                                     {"tokens_per_second", rate}};
   if (outcome.divergence) {
     const evaluation::Divergence& divergence = *outcome.divergence;
     document["kl_divergence"] = {{"mean_nats", divergence.meanNats},
@@ -196,6 +204,9 @@ void addPerplexityCommand(CLI::App& app, Action& action) {
       "A base of log-probabilities: compared with where it exists, else written (llama-perplexity's format)");
   command->add_option("-t,--threads", arguments->compile.threads, "Threads (0: one per physical core)")
       ->check(CLI::Range(0, 1024));
+  command->add_option("--kv", arguments->kv, "How keys and values are kept")
+      ->check(CLI::IsMember(runtime::kvTypeNames()))
+      ->capture_default_str();
   command->add_option("--kernels", arguments->compile.kernels, "A table of kernels, for comparisons");
   command->add_flag("--json", arguments->json, "As JSON");
   command->callback([arguments, &action] { action = [arguments] { return perplexity(*arguments); }; });

@@ -6,6 +6,7 @@
 
 #include "app/cli/chat.h"
 #include "app/cli/command.h"
+#include "engine/runtime/kv_type.h"
 
 namespace quern::app {
 namespace {
@@ -45,9 +46,7 @@ int run(Arguments& arguments) {
   }
   if (chat.json) chat.stats = false;
   chat.sampling.randomSeed = arguments.seed->count() == 0;
-  chat.load.kvType = arguments.kv == "f32"    ? engine::runtime::KvCacheType::kF32
-                     : arguments.kv == "q8_0" ? engine::runtime::KvCacheType::kQ8_0
-                                              : engine::runtime::KvCacheType::kF16;
+  chat.load.kvType = *engine::runtime::kvTypeOf(arguments.kv);
   return runChat(chat);
 }
 
@@ -92,7 +91,7 @@ void addRunCommand(CLI::App& app, Action& action) {
   command->add_option("-t,--threads", chat.load.threads, "Threads (0: one per physical core)")
       ->check(CLI::Range(0, 1024));
   command->add_option("--kv", arguments->kv, "How keys and values are kept")
-      ->check(CLI::IsMember({"f32", "f16", "q8_0"}))
+      ->check(CLI::IsMember(engine::runtime::kvTypeNames()))
       ->capture_default_str();
   command->add_option("--kernels", chat.load.kernels,
                       "A table of kernels, for comparisons (see \"quern doctor\")");

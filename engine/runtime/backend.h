@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,18 +22,24 @@ struct Program;
 
 namespace quern::engine::runtime {
 
-/// How keys and values are kept. The names are those of the command line: "f32", "f16", "q8_0".
-enum class KvCacheType : std::uint8_t { kF32, kF16, kQ8_0 };
+/// How keys and values are kept; kv_type.h has the names.
+enum class KvCacheType : std::uint8_t { kF32, kF16, kQ8_0, kQ4_0 };
 
 /// Tokens in one block of the KV cache.
 inline constexpr std::int32_t kKvBlockTokens = 32;
 
 struct CompileOptions {
   std::int32_t kvTokens = 4096;  ///< tokens that the KV cache holds over all sequences; rounded up to blocks
+  /// Greater than 0: where memory is short, the cache may hold fewer, but not less than these; it then takes
+  /// half of what is free beside weights and work.
+  std::int32_t leastKvTokens = 0;
   std::int32_t contextTokens = 0;  ///< the longest sequence (it chooses LongRoPE's factors); 0: kvTokens
   std::int32_t batchTokens = 512;  ///< the most tokens in one Batch
   std::int32_t logitRows = 64;     ///< the most rows of logits in one Batch
-  std::int32_t threads = 0;        ///< 0: one per physical core
+  /// The most hidden states in one Batch: batchTokens for embeddings, 0 (and no memory) for models that only
+  /// answer.
+  std::int32_t hiddenRows = 0;
+  std::int32_t threads = 0;  ///< 0: one per physical core
   KvCacheType kvType = KvCacheType::kF16;
   std::string kernels;  ///< empty: the best; otherwise a table's name, for tests and comparisons
 };
@@ -52,6 +59,8 @@ struct Slice {
   /// Tokens of a prompt, which a device may compute with other roundings than those it decodes one by one.
   /// What a token gives depends on this and never on how many tokens a slice or a batch has.
   bool isPrompt = false;
+  /// Hidden states wanted: those of the last `hiddenRows` tokens of this slice, whatever logitRows is.
+  std::int32_t hiddenRows = 0;
 };
 
 struct Batch {
@@ -74,11 +83,29 @@ class Executable {
   virtual base::Result<void> run(const Batch& batch) = 0;
   /// Row `index` of the last run: [vocabularySize]. Valid and writable until the next run().
   virtual std::span<float> logits(std::int32_t index) = 0;
+  /// What the last run left in the residual stream, after the final norm: [hiddenWidth]. `index` counts the
+  /// hidden states that were asked for, in the order of the slices. Valid until the next run().
+  virtual std::span<const float> hidden(std::int32_t index) const = 0;
 
   virtual std::int32_t vocabularySize() const = 0;
+  virtual std::int32_t hiddenWidth() const = 0;
+  /// Whether a token gives the same to the last bit with Slice::isPrompt as without. Then what was computed
+  /// as a prompt and what was decoded may stand for each other in the cache.
+  virtual bool promptsAreDecodes() const = 0;
+  /// A name for everything beside the weights and the cache's type that the bits in the cache hang on:
+  /// device, kernels, the release of their arithmetic, choices made for the length of the context. Contents
+  /// of blocks may outlive an executable, but serve only one with the same name.
+  virtual std::string numerics() const = 0;
+
+  // The cache's blocks. As run(), these belong to one thread, and a number beyond kvBlocks() is a mistake.
   virtual std::int32_t kvBlocks() const = 0;  ///< blocks in the cache
   /// Copies the contents of one cache block over another (copy on write).
   virtual void copyBlock(std::uint32_t from, std::uint32_t to) = 0;
+  /// Bytes of a block: keys and values of all layers.
+  virtual std::size_t blockBytes() const = 0;
+  /// All that a block holds, [blockBytes()], and back, exactly.
+  virtual void readBlock(std::uint32_t block, std::span<std::byte> to) const = 0;
+  virtual void writeBlock(std::uint32_t block, std::span<const std::byte> from) = 0;
 
   virtual MemoryUse memory() const = 0;
   /// Bytes that one decode step of one sequence at this position must read: weights plus cache. What tokens/s

@@ -37,27 +37,31 @@ void keepOrdered(std::vector<Candidate>& items, std::size_t ordered, Less less, 
   }
 }
 
+/// NaNs are passed over; 16 lanes, so that compilers use the widest maximum they have.
+float largestOf(std::span<const float> values) {
+  constexpr std::size_t kLanes = 16;
+  std::array<float, kLanes> lanes;
+  lanes.fill(kNothing);
+  std::size_t i = 0;
+  for (; i + kLanes <= values.size(); i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      lanes[lane] = values[i + lane] > lanes[lane] ? values[i + lane] : lanes[lane];
+    }
+  }
+  for (; i < values.size(); ++i) lanes[0] = values[i] > lanes[0] ? values[i] : lanes[0];
+  return *std::max_element(lanes.begin(), lanes.end());
+}
+
 }  // namespace
 
 std::int32_t largestLogit(std::span<const float> logits) {
-  // Blocks small enough to be still in the first-level cache when a new best sends us back for its place; 16
-  // lanes, so that compilers use the widest maximum they have.
+  // Blocks small enough to be still in the first-level cache when a new best sends us back for its place.
   constexpr std::size_t kBlock = 1024;
-  constexpr std::size_t kLanes = 16;
   float best = kNothing;
   std::size_t at = 0;
   for (std::size_t begin = 0; begin < logits.size(); begin += kBlock) {
     const auto block = logits.subspan(begin, std::min(kBlock, logits.size() - begin));
-    std::array<float, kLanes> lanes;
-    lanes.fill(best);
-    std::size_t i = 0;
-    for (; i + kLanes <= block.size(); i += kLanes) {
-      for (std::size_t lane = 0; lane < kLanes; ++lane) {
-        lanes[lane] = block[i + lane] > lanes[lane] ? block[i + lane] : lanes[lane];
-      }
-    }
-    for (; i < block.size(); ++i) lanes[0] = block[i] > lanes[0] ? block[i] : lanes[0];
-    const float most = *std::max_element(lanes.begin(), lanes.end());
+    const float most = largestOf(block);
     if (!(most > best)) continue;
     best = most;
     at = begin + static_cast<std::size_t>(std::find(block.begin(), block.end(), most) - block.begin());
@@ -84,16 +88,22 @@ void Candidates::takeTop(std::span<const float> logits, std::int32_t k) {
   items_.clear();
   sorted_ = false;
   // Enough room that selecting among them is paid by the many that were let in since the last time.
-  const std::size_t room = std::min(logits.size(), std::max<std::size_t>(2 * count, count + 256));
+  const std::size_t room = std::min(logits.size(), std::max<std::size_t>(2 * count, 64));
+  // Once the bar is up, few blocks have anything above it, and those without are passed by at vector speed.
+  constexpr std::size_t kBlock = 64;
   float bar = kNothing;
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    // An equal one comes later, so its id is higher: it loses.
-    if (!(logits[i] > bar)) continue;
-    items_.push_back({static_cast<std::int32_t>(i), std::min(logits[i], FLT_MAX), 0.0});
-    if (items_.size() < room) continue;
-    std::nth_element(items_.begin(), items_.begin() + (k - 1), items_.end(), before);
-    items_.resize(count);
-    bar = items_[count - 1].logit;
+  for (std::size_t begin = 0; begin < logits.size(); begin += kBlock) {
+    const std::size_t end = std::min(logits.size(), begin + kBlock);
+    if (!(largestOf(logits.subspan(begin, end - begin)) > bar)) continue;
+    for (std::size_t i = begin; i < end; ++i) {
+      // An equal one comes later, so its id is higher: it loses.
+      if (!(logits[i] > bar)) continue;
+      items_.push_back({static_cast<std::int32_t>(i), std::min(logits[i], FLT_MAX), 0.0});
+      if (items_.size() < room) continue;
+      std::nth_element(items_.begin(), items_.begin() + (k - 1), items_.end(), before);
+      items_.resize(count);
+      bar = items_[count - 1].logit;
+    }
   }
   topK(k);
 }

@@ -14,7 +14,7 @@
 
 #include "engine/base/result.h"
 #include "engine/runtime/backend.h"
-#include "engine/sampling/sampler.h"
+#include "engine/scheduler/request.h"
 
 namespace quern::engine::gguf {
 class File;
@@ -28,79 +28,15 @@ class Template;
 
 namespace quern::engine::scheduler {
 
-using RequestId = std::uint64_t;
-
-/// What to answer. The prompt is already rendered and tokenized (see Engine::tokenizer() and
-/// Engine::chatTemplate()).
-struct Request {
-  std::vector<std::int32_t> prompt;
-  std::int32_t maxTokens = -1;  ///< -1: until the model ends or the context is full
-  sampling::Parameters sampling;
-  std::vector<std::string> stop;  ///< texts that end the answer; never part of what is emitted
-  bool ignoreEnd = false;         ///< go on past end-of-generation tokens (benchmarks)
-  bool emitSpecial = false;       ///< give control tokens their written form in the text
-  std::int32_t topLogprobs = 0;   ///< > 0: Tokens events carry this many alternatives (at most 20)
+/// Who guesses several tokens of an answer ahead, to be checked in one step where that pays. Answers are the
+/// same either way.
+enum class Speculation : std::uint8_t {
+  kOff,
+  kLookup,     ///< the text itself: what repeats is copied
+  kDraftModel  ///< a small model with the same vocabulary: LoadOptions::draftModel
 };
-
-enum class FinishReason : std::uint8_t {
-  kEndOfTurn,
-  kStopString,
-  kMaxTokens,
-  kContextFull,
-  kCancelled,
-  kFailed
-};
-/// "end of turn", "stop text", "token limit", "context full", "cancelled", "failed".
-std::string_view finishReasonName(FinishReason reason);
-
-struct Usage {
-  std::int32_t promptTokens = 0;
-  std::int32_t cachedTokens = 0;  ///< of the prompt, found in the KV cache
-  std::int32_t completionTokens = 0;
-};
-
-struct Timings {
-  double queueMs = 0;
-  double promptMs = 0;         ///< computing the prompt
-  double firstTokenMs = 0;     ///< submit to first token (TTFT)
-  double decodeMs = 0;         ///< first token to last
-  double tokensPerSecond = 0;  ///< decode: (completionTokens - 1) / decodeMs
-  double promptTokensPerSecond = 0;
-  /// Bytes that decoding had to read / time, against measuredReadBandwidth() of as many bytes as the weights
-  /// have. About 0…1; noise in either measurement can carry it past 1.
-  double bandwidthShare = 0;
-};
-
-struct TokenLogprob {
-  std::int32_t token = 0;
-  float logprob = 0;
-};
-
-struct Event {
-  enum class Kind : std::uint8_t { kAccepted, kPromptProgress, kTokens, kFinished };
-  Kind kind = Kind::kAccepted;
-  RequestId request = 0;
-
-  std::int32_t promptDone = 0;   ///< kPromptProgress: prompt tokens in the cache …
-  std::int32_t promptTotal = 0;  ///< … of so many
-
-  std::string text;                  ///< kTokens: whole UTF-8 characters, free of stop texts; may be empty
-  std::vector<std::int32_t> tokens;  ///< kTokens: the ids since the last event
-  std::vector<std::vector<TokenLogprob>> logprobs;  ///< kTokens: per id, the chosen one first, if asked for
-
-  FinishReason reason = FinishReason::kEndOfTurn;  ///< kFinished
-  std::optional<base::Error> error;                ///< kFinished with kFailed
-  Usage usage;                                     ///< kFinished (and so far, with kTokens)
-  Timings timings;                                 ///< kFinished (and so far, with kTokens)
-};
-
-/// Receives a request's events, in order, on the engine thread. Must not block. kFinished is the last event
-/// and always comes, unless submit() failed.
-class EventSink {
- public:
-  virtual ~EventSink() = default;
-  virtual void onEvent(const Event& event) = 0;
-};
+/// Drafts that a step checks at most.
+inline constexpr std::int32_t kDraftRows = 16;
 
 struct LoadOptions {
   std::int32_t contextTokens = 0;  ///< tokens a request may hold; 0: the model's own, at most 8,192
@@ -108,8 +44,26 @@ struct LoadOptions {
   std::int32_t threads = 0;        ///< 0: one per physical core
   std::int32_t batchTokens = 512;  ///< tokens computed in one step at most
   runtime::KvCacheType kvType = runtime::KvCacheType::kF16;
+  /// Tokens that the KV cache holds for all requests together; 0: `parallel` whole contexts, or what half of
+  /// the free memory holds if that is less. At least one context. Where it is too small for those who run,
+  /// the youngest of the least urgent waits and is computed again.
+  std::int64_t kvTokens = 0;
   std::int32_t queueLimit = 256;  ///< requests that may wait; one more is refused with kBusy
-  std::string kernels;            ///< see runtime::CompileOptions
+  /// A request that would wait longer, as far as one can tell, or has waited so long is refused with kBusy;
+  /// 0: none is. A request may ask for less.
+  std::chrono::milliseconds longestWait{0};
+  /// Between two tokens of an answer, while prompts of others are computed beside it.
+  std::chrono::milliseconds interTokenTarget{100};
+  /// Compute answers again as the prompts that they will be a part of, when there is nothing else to do.
+  bool rehearse = true;
+  /// A folder where known beginnings go that the cache gives up, and all of them when the engine ends; empty:
+  /// they are lost. Prompts are private: it is made for its owner alone.
+  std::filesystem::path prefixFolder;
+  std::uint64_t prefixBytes = 1ULL << 30;  ///< that all models' beginnings may take there
+  Speculation speculation = Speculation::kLookup;
+  std::filesystem::path draftModel;
+  bool embeddings = false;  ///< requests may ask for embeddings, which takes memory
+  std::string kernels;      ///< see runtime::CompileOptions
 };
 
 /// What a person wants to know of a model file.
@@ -136,8 +90,13 @@ struct Stats {
   std::uint64_t generatedTokens = 0;  ///< since load
   std::uint64_t promptTokens = 0;
   runtime::MemoryUse memory;
-  std::int32_t kvBlocksUsed = 0;
+  std::int32_t kvBlocksUsed = 0;   ///< held by those who run
+  std::int32_t kvBlocksKnown = 0;  ///< that a later request with the same beginning can take over
   std::int32_t kvBlocks = 0;
+  std::uint64_t cachedTokens = 0;  ///< of prompts, found in the cache; since load, as all that follow
+  std::uint64_t draftedTokens = 0, acceptedTokens = 0;
+  std::uint64_t preemptions = 0;
+  std::uint64_t refused = 0;  ///< requests that found the queue full or too slow
 };
 
 class Engine {
@@ -150,11 +109,19 @@ class Engine {
   virtual ~Engine() = default;  ///< cancels what runs, waits for the engine thread
 
   /// Queues a request. `sink` is kept until its kFinished event. Errors: kInvalidArgument, kLimit (prompt
-  /// longer than the context; both numbers in the sentence), kBusy.
+  /// longer than the context; both numbers in the sentence), kBusy (as many wait as may, or longer than
+  /// they may).
   virtual base::Result<RequestId> submit(Request request, std::shared_ptr<EventSink> sink) = 0;
   /// Takes effect within one step; unknown ids are ignored.
   virtual void cancel(RequestId request) = 0;
   virtual Stats stats() const = 0;
+
+  /// Writes what the cache knows of the beginning of `tokens` (a conversation's prompt) to a file, and makes
+  /// it known again, in this process or a later one. Both return the number of tokens, in whole blocks, and
+  /// wait for the disk: not for the thread of a window. Errors: kIo, kNotFound, kUnsupported.
+  virtual base::Result<std::int32_t> saveState(std::vector<std::int32_t> tokens,
+                                               const std::filesystem::path& path) = 0;
+  virtual base::Result<std::int32_t> restoreState(const std::filesystem::path& path) = 0;
 
   virtual const ModelInfo& info() const = 0;
   virtual const LoadOptions& options() const = 0;  ///< with the defaults filled in

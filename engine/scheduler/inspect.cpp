@@ -22,6 +22,26 @@ std::string_view finishReasonName(FinishReason reason) {
       return "cancelled";
     case FinishReason::kFailed:
       return "failed";
+    case FinishReason::kDeadline:
+      return "deadline";
+    case FinishReason::kComplete:
+      return "complete";
+  }
+  return "unknown";
+}
+
+std::string_view reuseReasonName(ReuseReport::Why why) {
+  switch (why) {
+    case ReuseReport::Why::kWhole:
+      return "all of it";
+    case ReuseReport::Why::kUnknown:
+      return "nothing like it is known";
+    case ReuseReport::Why::kDiffers:
+      return "what is known goes on differently";
+    case ReuseReport::Why::kEvicted:
+      return "given up for others";
+    case ReuseReport::Why::kNotAsked:
+      return "not asked for";
   }
   return "unknown";
 }

@@ -1,6 +1,5 @@
 // From a path to a running engine.
 
-#include <algorithm>
 #include <atomic>
 #include <future>
 
@@ -8,30 +7,35 @@
 #include "engine/model/architecture.h"
 #include "engine/model/program.h"
 #include "engine/scheduler/engine.h"
+#include "engine/scheduler/load_plan.h"
 #include "engine/scheduler/loop.h"
+#include "engine/scheduler/model_hash.h"
 #include "engine/template/template.h"
 #include "engine/tokenizer/tokenizer.h"
 
 namespace quern::engine::scheduler {
 namespace {
 
-/// What a request may hold unless somebody asks for more: long enough for a conversation, short enough that
-/// the cache of a large model fits a small machine.
-constexpr std::int32_t kDefaultContext = 8192;
-
 class LoadedEngine : public Engine {
  public:
   LoadedEngine(ModelInfo info, LoadOptions options, std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
                std::shared_ptr<const chat::Template> chatTemplate,
-               std::unique_ptr<runtime::Executable> executable)
+               std::unique_ptr<runtime::Executable> executable, Loop::Extras extras)
       : info_(std::move(info)),
         options_(std::move(options)),
         tokenizer_(std::move(tokenizer)),
         chatTemplate_(std::move(chatTemplate)),
-        loop_(std::move(executable), tokenizer_, options_) {}
+        loop_(std::move(executable), tokenizer_, options_, std::move(extras)) {}
 
   base::Result<RequestId> submit(Request request, std::shared_ptr<EventSink> sink) override {
     return loop_.submit(std::move(request), std::move(sink));
+  }
+  base::Result<std::int32_t> saveState(std::vector<std::int32_t> tokens,
+                                       const std::filesystem::path& path) override {
+    return loop_.saveState(std::move(tokens), path);
+  }
+  base::Result<std::int32_t> restoreState(const std::filesystem::path& path) override {
+    return loop_.restoreState(path);
   }
   void cancel(RequestId request) override { loop_.cancel(request); }
   Stats stats() const override { return loop_.stats(); }
@@ -79,6 +83,22 @@ struct Texts {
   std::shared_ptr<const chat::Template> chatTemplate;
 };
 
+base::Result<std::unique_ptr<DraftModel>> loadDraftModel(
+    const LoadOptions& options, const std::shared_ptr<const tokenizer::Tokenizer>& tokenizer) {
+  QUERN_ASSIGN(auto file, gguf::File::open(options.draftModel));
+  QUERN_ASSIGN(const model::Program program, model::buildProgram(*file));
+  QUERN_ASSIGN(const auto own, readTokenizer(*file, program));
+  QUERN_TRY(checkSameVocabulary(*tokenizer, *own));
+  QUERN_ASSIGN(const LoadPlan plan, planLoad(program, draftOptions(options)));
+  QUERN_ASSIGN(auto executable, runtime::makeCpuBackend()->compile(file, program, plan.compile, {}));
+  const DraftModel::Limits limits{static_cast<std::int32_t>(tokenizer->vocabularySize()),
+                                  plan.compile.contextTokens, plan.compile.batchTokens,
+                                  plan.compile.logitRows};
+  return std::make_unique<DraftModel>(std::move(executable), limits, [tokenizer](std::int32_t token) {
+    return tokenizer->endsGeneration(token);
+  });
+}
+
 }  // namespace
 
 base::Result<std::shared_ptr<Engine>> Engine::load(const std::filesystem::path& path,
@@ -87,30 +107,8 @@ base::Result<std::shared_ptr<Engine>> Engine::load(const std::filesystem::path& 
   QUERN_ASSIGN(auto file, gguf::File::open(path));
   QUERN_ASSIGN(ModelInfo info, inspect(*file));
   QUERN_ASSIGN(const model::Program program, model::buildProgram(*file));
-  LoadOptions options = wanted;
-  if (options.contextTokens < 0 || options.parallel < 1 || options.parallel > 1024 ||
-      options.batchTokens < 1 || options.queueLimit < 1) {
-    return base::Error(
-        base::ErrorCode::kInvalidArgument,
-        "Context, batch, queue and parallel requests must be positive (at most 1,024 in parallel).");
-  }
-  if (options.contextTokens == 0) options.contextTokens = std::min(program.trainedContext, kDefaultContext);
-  options.batchTokens = std::max(options.parallel, std::min(options.batchTokens, 8192));
-  const std::int64_t cacheTokens = static_cast<std::int64_t>(options.contextTokens) * options.parallel;
-  if (cacheTokens > INT32_MAX / 2) {
-    return base::Error(base::ErrorCode::kInvalidArgument,
-                       "A context of " + std::to_string(options.contextTokens) + " tokens for " +
-                           std::to_string(options.parallel) + " requests is more than Quern can count.");
-  }
-  runtime::CompileOptions compile;
-  // Each request's last block may be part empty.
-  compile.kvTokens = static_cast<std::int32_t>(cacheTokens) + options.parallel * runtime::kKvBlockTokens;
-  compile.contextTokens = options.contextTokens;
-  compile.batchTokens = options.batchTokens;
-  compile.logitRows = options.parallel;
-  compile.threads = options.threads;
-  compile.kvType = options.kvType;
-  compile.kernels = options.kernels;
+  QUERN_ASSIGN(LoadPlan plan, planLoad(program, wanted));
+  LoadOptions options = std::move(plan.options);
   // Tokenizer and template are made while the weights are packed; a file whose tokenizer is of no use ends
   // the packing. Where no thread can be had they are made behind it.
   std::atomic<bool> useless{false};
@@ -119,17 +117,27 @@ base::Result<std::shared_ptr<Engine>> Engine::load(const std::filesystem::path& 
     useless.store(!made.tokenizer);
     return made;
   });
-  auto compiled = runtime::makeCpuBackend()->compile(file, program, compile, [&](double fraction) {
+  auto compiled = runtime::makeCpuBackend()->compile(file, program, plan.compile, [&](double fraction) {
     return !useless.load() && (!progress || progress(fraction));
   });
   Texts made = texts.get();
   QUERN_ASSIGN(auto tokenizer, std::move(made.tokenizer));
   QUERN_ASSIGN(auto executable, std::move(compiled));
+  Loop::Extras extras;
+  if (options.speculation == Speculation::kDraftModel) {
+    QUERN_ASSIGN(extras.draftModel, loadDraftModel(options, tokenizer));
+  }
+  extras.identity = {hashModel(*file, executable->numerics()), options.kvType, executable->blockBytes()};
+  if (!options.prefixFolder.empty()) {
+    QUERN_ASSIGN(extras.prefixStore,
+                 PrefixStore::open(options.prefixFolder, options.prefixBytes, extras.identity));
+  }
   options.threads = executable->threads();
+  options.kvTokens = static_cast<std::int64_t>(executable->kvBlocks()) * runtime::kKvBlockTokens;
   if (progress && !progress(1.0)) return base::Error(base::ErrorCode::kCancelled, "Loading was cancelled.");
   return std::shared_ptr<Engine>(
       std::make_shared<LoadedEngine>(std::move(info), std::move(options), std::move(tokenizer),
-                                     std::move(made.chatTemplate), std::move(executable)));
+                                     std::move(made.chatTemplate), std::move(executable), std::move(extras)));
 }
 
 }  // namespace quern::engine::scheduler

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <exception>
 
+#include "engine/scheduler/logprobs.h"
+
 namespace quern::engine::scheduler {
 namespace {
 
@@ -19,124 +21,198 @@ std::vector<std::vector<std::int32_t>> dryBreakers(const Request& request,
   return breakers;
 }
 
+sampling::Parameters seeded(sampling::Parameters parameters, std::int32_t answer) {
+  parameters.seed += static_cast<std::uint64_t>(answer);
+  return parameters;
+}
+
 }  // namespace
 
-Sequence::Sequence(RequestId id, Request request, std::shared_ptr<EventSink> sink,
+void Job::emit(const Event& event) {
+  if (!sink || sinkFailed) return;
+  try {
+    sink->onEvent(event);
+  } catch (const std::exception& error) {
+    spdlog::error("A request's event sink threw ({}); the request is cancelled.", error.what());
+    sinkFailed = true;
+  } catch (...) {
+    spdlog::error("A request's event sink threw; the request is cancelled.");
+    sinkFailed = true;
+  }
+}
+
+Cut cutToFit(std::int32_t promptTokens, std::int32_t room, std::int32_t keep) {
+  if (promptTokens <= room) return {};
+  // Whatever is kept of the beginning, the end has the question: at least half of the room is its.
+  const std::int32_t first = std::min(keep < 0 ? room / 4 : keep, room / 2);
+  return {first, promptTokens - room};
+}
+
+Sequence::Sequence(std::shared_ptr<Job> job, std::int32_t answer,
                    std::shared_ptr<const tokenizer::Tokenizer> tokenizer)
-    : tokens(request.prompt),
-      id_(id),
-      request_(std::move(request)),
-      sink_(std::move(sink)),
+    : tokens(job->request.prompt),
+      promptEnd(static_cast<std::int32_t>(tokens.size())),
+      job_(std::move(job)),
+      answer_(answer),
       tokenizer_(tokenizer),
-      detokenizer_(std::move(tokenizer), request_.emitSpecial),
-      stops_(request_.stop),
-      submitted_(Clock::now()) {
-  sampler_ = std::make_unique<sampling::Sampler>(request_.sampling,
+      detokenizer_(std::move(tokenizer), job_->request.emitSpecial),
+      stops_(job_->request.stop) {
+  usage_.promptTokens = promptEnd;
+  if (answer == 0) reserved = request().answers;
+  if (!job_->wantsAnswer()) return;
+  sampler_ = std::make_unique<sampling::Sampler>(seeded(request().sampling, answer),
                                                  static_cast<std::int32_t>(tokenizer_->vocabularySize()),
-                                                 dryBreakers(request_, *tokenizer_));
-  for (const std::int32_t token : request_.prompt) sampler_->accept(token);
-  usage_.promptTokens = static_cast<std::int32_t>(request_.prompt.size());
+                                                 dryBreakers(request(), *tokenizer_));
+  for (const std::int32_t token : tokens) sampler_->accept(token);
+}
+
+std::span<const std::int32_t> Sequence::tokensOf(std::int32_t index, std::int32_t blockTokens) const {
+  const auto length = static_cast<std::size_t>(blockTokens);
+  const std::size_t begin = static_cast<std::size_t>(index) * length;
+  return std::span(tokens).subspan(begin, std::min(length, tokens.size() - begin));
+}
+
+std::int32_t Sequence::promptTokensOf(std::int32_t index, std::int32_t blockTokens) const {
+  return std::clamp(promptEnd - index * blockTokens, 0, blockTokens);
 }
 
 Event Sequence::event(Event::Kind kind) const {
   Event event;
   event.kind = kind;
-  event.request = id_;
+  event.request = job_->id;
+  event.answer = answer_;
   event.promptDone = std::min(computed, usage_.promptTokens);
   event.promptTotal = usage_.promptTokens;
   event.usage = usage_;
   return event;
 }
 
-void Sequence::emit(const Event& event) {
-  if (!sink_ || sinkFailed_) return;
-  try {
-    sink_->onEvent(event);
-  } catch (const std::exception& error) {
-    spdlog::error("A request's event sink threw ({}); the request is cancelled.", error.what());
-    sinkFailed_ = true;
-  } catch (...) {
-    spdlog::error("A request's event sink threw; the request is cancelled.");
-    sinkFailed_ = true;
-  }
+void Sequence::accepted() {
+  if (std::exchange(job_->isAccepted, true)) return;
+  job_->emit(event(Event::Kind::kAccepted));
+  if (job_->droppedTokens == 0) return;
+  Event dropped = event(Event::Kind::kDropped);
+  dropped.droppedFirst = job_->droppedFirst;
+  dropped.droppedTokens = job_->droppedTokens;
+  job_->emit(dropped);
 }
 
-void Sequence::accepted() { emit(event(Event::Kind::kAccepted)); }
-
-void Sequence::started(std::int32_t cachedTokens) {
-  started_ = Clock::now();
+void Sequence::started(Clock::time_point now, std::int32_t cachedTokens, const ReuseReport& report) {
+  admitted = now;
+  if (started_ != Clock::time_point{}) return;
+  started_ = now;
   usage_.cachedTokens = cachedTokens;
-  emit(event(Event::Kind::kPromptProgress));
+  usage_.reuse = report;
+  job_->emit(event(Event::Kind::kPromptProgress));
 }
 
-void Sequence::promptProgress() { emit(event(Event::Kind::kPromptProgress)); }
-
-std::vector<TokenLogprob> Sequence::likeliest(std::span<const float> logits) const {
-  const float largest = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float x : logits) sum += std::exp(static_cast<double>(x - largest));
-  const double logSum = std::log(sum) + largest;
-  const auto count = std::min<std::size_t>(static_cast<std::size_t>(request_.topLogprobs), logits.size());
-  std::vector<std::int32_t> order(logits.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::int32_t>(i);
-  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
-                    [&](std::int32_t a, std::int32_t b) {
-                      const float left = logits[static_cast<std::size_t>(a)];
-                      const float right = logits[static_cast<std::size_t>(b)];
-                      return left != right ? left > right : a < b;
-                    });
-  std::vector<TokenLogprob> top;
-  for (std::size_t i = 0; i < count; ++i) {
-    top.push_back({order[i], static_cast<float>(logits[static_cast<std::size_t>(order[i])] - logSum)});
-  }
-  // A place at the front for the chosen one, whose logprob is worked out with the same sum.
-  top.insert(top.begin(), {-1, static_cast<float>(-logSum)});
-  return top;
+void Sequence::promptProgress() {
+  if (isFresh() && answer_ == 0) job_->emit(event(Event::Kind::kPromptProgress));
 }
 
-std::optional<FinishReason> Sequence::next(std::span<float> logits, std::int32_t contextTokens) {
-  std::vector<TokenLogprob> alternatives;
-  if (request_.topLogprobs > 0) {
-    plainLogits_.assign(logits.begin(), logits.end());
-    alternatives = likeliest(plainLogits_);
-  }
+void Sequence::forked(const Sequence& trunk) {
+  usage_ = trunk.usage_;
+  started_ = trunk.started_;
+  admitted = trunk.admitted;
+}
+
+void Sequence::preempted() {
+  ++usage_.preemptions;
+  pooled_.clear();
+  beginAnew();
+}
+
+/// Nothing of it is in a cache any more.
+void Sequence::beginAnew() {
+  computed = published = 0;
+  place = {};
+  if (proposer) proposer->restart();
+}
+
+void Sequence::countDrafts(std::int32_t offered, std::int32_t right) {
+  usage_.draftedTokens += offered;
+  usage_.acceptedTokens += right;
+}
+
+std::optional<FinishReason> Sequence::next(std::span<float> logits, Clock::time_point now) {
+  const bool wantsLogprobs = request().topLogprobs > 0;
+  if (wantsLogprobs) plainLogits_.assign(logits.begin(), logits.end());
   const std::int32_t token = sampler_->sample(logits);
   sampler_->accept(token);
-  const Clock::time_point now = Clock::now();
   if (usage_.completionTokens == 0) firstToken_ = now;
   lastToken_ = now;
   ++usage_.completionTokens;
+  ++job_->generated;
   tokens.push_back(token);
-  if (!request_.ignoreEnd && tokenizer_->endsGeneration(token)) return FinishReason::kEndOfTurn;
+  if (!request().ignoreEnd && tokenizer_->endsGeneration(token)) return FinishReason::kEndOfTurn;
 
   Event made = event(Event::Kind::kTokens);
   made.text = stops_.push(detokenizer_.push(token));
   made.tokens.push_back(token);
-  if (!alternatives.empty()) {
-    alternatives.front().token = token;
-    alternatives.front().logprob += plainLogits_[static_cast<std::size_t>(token)];
-    made.logprobs.push_back(std::move(alternatives));
-  }
-  made.timings = timings(0);
-  emit(made);
+  if (wantsLogprobs) made.logprobs.push_back(likeliest(plainLogits_, token, request().topLogprobs));
+  made.timings = timings(0, now);
+  job_->emit(made);
   if (stops_.matched()) return FinishReason::kStopString;
-  if (request_.maxTokens >= 0 && usage_.completionTokens >= request_.maxTokens)
+  if (request().maxTokens >= 0 && usage_.completionTokens >= request().maxTokens) {
     return FinishReason::kMaxTokens;
-  if (static_cast<std::int32_t>(tokens.size()) >= contextTokens) return FinishReason::kContextFull;
+  }
   return std::nullopt;
 }
 
-Timings Sequence::timings(double bandwidth) const {
+void Sequence::roll(std::int32_t contextTokens) {
+  const auto all = static_cast<std::int32_t>(tokens.size());
+  const std::int32_t keep = request().keepTokens < 0 ? kAttentionSinks : request().keepTokens;
+  // Half of the context at once: what is kept has to be computed anew each time.
+  const Cut cut = cutToFit(all, std::max(1, contextTokens / 2), keep);
+  const auto begin = tokens.begin() + cut.first;
+  tokens.erase(begin, begin + cut.tokens);
+  promptEnd = static_cast<std::int32_t>(tokens.size());
+  beginAnew();
+  Event dropped = event(Event::Kind::kDropped);
+  dropped.droppedFirst = cut.first;
+  dropped.droppedTokens = cut.tokens;
+  job_->emit(dropped);
+}
+
+void Sequence::pool(std::span<const float> hidden, std::int32_t position) {
+  const Pooling pooling = request().pooling;
+  if (pooling == Pooling::kFirst && position > 0) return;
+  if (pooling == Pooling::kLast && position + 1 < static_cast<std::int32_t>(tokens.size())) return;
+  pooled_.resize(hidden.size(), 0);
+  // In the order of the tokens, whatever slices they came in.
+  for (std::size_t i = 0; i < hidden.size(); ++i) pooled_[i] += static_cast<double>(hidden[i]);
+}
+
+void Sequence::emitEmbedding() {
+  double squares = 0;
+  for (const double x : pooled_) squares += x * x;
+  // The mean's divisor is gone with the length.
+  const double scale = squares > 0 ? 1 / std::sqrt(squares) : 0;
+  Event made = event(Event::Kind::kEmbedding);
+  for (const double x : pooled_) made.values.push_back(static_cast<float>(x * scale));
+  job_->emit(made);
+}
+
+void Sequence::emitScores(std::span<const float> logits) {
+  const double sum = logSumOfExp(logits);
+  Event made = event(Event::Kind::kScores);
+  for (const std::int32_t token : request().choices) {
+    made.values.push_back(static_cast<float>(logits[static_cast<std::size_t>(token)] - sum));
+  }
+  job_->emit(made);
+}
+
+Timings Sequence::timings(double bandwidth, Clock::time_point now) const {
   Timings t;
   const Clock::time_point none{};
   if (started_ == none) {
-    t.queueMs = millisecondsBetween(submitted_, Clock::now());
+    t.queueMs = millisecondsBetween(job_->submitted, now);
     return t;
   }
-  t.queueMs = millisecondsBetween(submitted_, started_);
+  t.queueMs = millisecondsBetween(job_->submitted, started_);
   if (firstToken_ == none) return t;
   t.promptMs = millisecondsBetween(started_, firstToken_);
-  t.firstTokenMs = millisecondsBetween(submitted_, firstToken_);
+  t.firstTokenMs = millisecondsBetween(job_->submitted, firstToken_);
   t.decodeMs = millisecondsBetween(firstToken_, lastToken_);
   if (t.promptMs > 0) {
     t.promptTokensPerSecond = (usage_.promptTokens - usage_.cachedTokens) / t.promptMs * 1000.0;
@@ -150,22 +226,31 @@ Timings Sequence::timings(double bandwidth) const {
   return t;
 }
 
-void Sequence::finish(FinishReason reason, std::optional<base::Error> error, double bandwidth) {
-  Event last = event(Event::Kind::kFinished);
+void Sequence::finish(FinishReason reason, std::optional<base::Error> error, double bandwidth,
+                      Clock::time_point now) {
   if (reason != FinishReason::kStopString) {
     std::string rest = stops_.push(detokenizer_.finish());
     rest += stops_.finish();
     if (!rest.empty()) {
       Event made = event(Event::Kind::kTokens);
       made.text = std::move(rest);
-      emit(made);
+      job_->emit(made);
     }
   }
+  Event last = event(Event::Kind::kFinished);
   last.reason = reason;
   last.error = std::move(error);
-  last.timings = timings(bandwidth);
-  emit(last);
-  sink_.reset();
+  last.timings = timings(bandwidth, now);
+  // One of several is only the last if it is the last; those that never began are not told of.
+  if (request().answers > 1 && job_->isAccepted) {
+    last.kind = Event::Kind::kAnswerFinished;
+    job_->emit(last);
+    last.kind = Event::Kind::kFinished;
+  }
+  if (--job_->open > 0) return;
+  last.usage.completionTokens = job_->generated;
+  job_->emit(last);
+  job_->sink.reset();
 }
 
 }  // namespace quern::engine::scheduler

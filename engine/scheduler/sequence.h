@@ -1,14 +1,17 @@
-// One request while it is with the engine: its tokens, its blocks, and everything between a token and its
-// event.
+// One request while it is with the engine, and each of its answers: tokens, blocks, and everything between a
+// token and its event.
 #pragma once
 
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "engine/sampling/sampler.h"
-#include "engine/scheduler/engine.h"
+#include "engine/scheduler/block_pool.h"
+#include "engine/scheduler/proposer.h"
+#include "engine/scheduler/request.h"
 #include "engine/scheduler/stop_matcher.h"
 #include "engine/tokenizer/tokenizer.h"
 
@@ -20,57 +23,125 @@ inline double millisecondsBetween(Clock::time_point from, Clock::time_point to) 
   return std::chrono::duration<double, std::milli>(to - from).count();
 }
 
-/// Engine thread only, once it is admitted; before that it waits in the queue untouched.
+/// A request: what its answers have in common. Engine thread only but for `cancelled`.
+struct Job {
+  Job(RequestId number, Request what, std::shared_ptr<EventSink> to, Clock::time_point at)
+      : id(number), request(std::move(what)), submitted(at), sink(std::move(to)) {}
+
+  const RequestId id;
+  Request request;
+  const Clock::time_point submitted;
+  std::atomic<bool> cancelled{false};  ///< set by any thread; looked at before every step
+  std::shared_ptr<EventSink> sink;     ///< until the last event
+  bool sinkFailed = false;
+  bool isAccepted = false;
+  std::int32_t open = 1;                             ///< answers that are not finished
+  std::int32_t generated = 0;                        ///< tokens of all answers
+  std::int32_t droppedFirst = 0, droppedTokens = 0;  ///< of the prompt, by its overflow
+
+  bool wantsAnswer() const { return request.pooling == Pooling::kNone && request.choices.empty(); }
+  void emit(const Event& event);
+};
+
+/// One answer of a request.
 class Sequence {
  public:
-  Sequence(RequestId id, Request request, std::shared_ptr<EventSink> sink,
+  Sequence(std::shared_ptr<Job> job, std::int32_t answer,
            std::shared_ptr<const tokenizer::Tokenizer> tokenizer);
 
-  RequestId id() const { return id_; }
-  const Request& request() const { return request_; }
+  Job& job() const { return *job_; }
+  const std::shared_ptr<Job>& sharedJob() const { return job_; }
+  const Request& request() const { return job_->request; }
+  std::int32_t answer() const { return answer_; }
 
   /// Everything so far: the prompt, then the answer.
   std::vector<std::int32_t> tokens;
-  /// How many of them are in the KV cache.
+  /// How many of them, the first ones, are computed as tokens of a prompt.
+  std::int32_t promptEnd = 0;
+  /// How many are in the KV cache.
   std::int32_t computed = 0;
-  std::vector<std::uint32_t> blocks;
-  /// Set by another thread; looked at before every step.
-  std::atomic<bool> cancelled{false};
+  std::vector<BlockPool::Block> blocks;
+  std::int32_t published = 0;  ///< blocks that were made known or taken over
+  BlockPool::Place place;      ///< of the last of them
+  Clock::time_point admitted{};
+  std::int32_t planned = 0;   ///< tokens that the step computes of it
+  std::int32_t reserved = 1;  ///< places for answers: of all of the request, until its prompt is computed
+  bool isOrphan = false;      ///< shares a prompt whose end it has no block for
+  std::unique_ptr<Proposer> proposer;  ///< guesses how it goes on; null: nobody does
+  Proposal proposal;                   ///< of the step
+  std::vector<std::int32_t> guessed;   ///< the last token and the proposal's; empty without one
+
+  std::int32_t left() const { return static_cast<std::int32_t>(tokens.size()) - computed; }
+  /// One token's logits give the next. Otherwise a prompt is being computed, or an answer anew.
+  bool isDecoding() const { return computed >= promptEnd && left() == 1; }
+  /// Of the tokens of block `index`, those that count as a prompt's.
+  std::int32_t promptTokensOf(std::int32_t index, std::int32_t blockTokens) const;
+  std::span<const std::int32_t> tokensOf(std::int32_t index, std::int32_t blockTokens) const;
 
   /// More than the one token that the prompt gives: there is a decoding speed.
   bool hasDecoded() const { return usage_.completionTokens > 1; }
-  bool isPrefilling() const { return computed < static_cast<std::int32_t>(request_.prompt.size()); }
+  std::int32_t generated() const { return usage_.completionTokens; }
 
   void accepted();
-  void started(std::int32_t cachedTokens);
-  /// `computed` has moved within the prompt.
+  /// For the first time, or again after a preemption.
+  void started(Clock::time_point now, std::int32_t cachedTokens, const ReuseReport& report);
+  /// Another's computation has been taken over on the way.
+  void found(std::int32_t cachedTokens) { usage_.cachedTokens += isFresh() ? cachedTokens : 0; }
+  /// Goes on from the prompt that `trunk`, another answer of the same request, has computed.
+  void forked(const Sequence& trunk);
   void promptProgress();
+  /// Its blocks are gone; it will be computed again.
+  void preempted();
   /// Picks the next token from its logits, which are overwritten, and tells the sink. Returns the reason when
-  /// that was the end.
-  std::optional<FinishReason> next(std::span<float> logits, std::int32_t contextTokens);
+  /// that was the end. `contextTokens`: where the context ends; an overflow is the caller's.
+  std::optional<FinishReason> next(std::span<float> logits, Clock::time_point now);
+  bool isFull(std::int32_t contextTokens) const {
+    return static_cast<std::int32_t>(tokens.size()) >= contextTokens;
+  }
+  /// The oldest tokens behind the first ones go; what is left is computed anew as a prompt.
+  void roll(std::int32_t contextTokens);
   void countBytes(std::uint64_t bytes) { decodedBytes_ += bytes; }
+  void countDrafts(std::int32_t offered, std::int32_t right);
+
+  /// The hidden states of the tokens that were computed last go into the embedding.
+  void pool(std::span<const float> hidden, std::int32_t position);
+  void emitEmbedding();
+  void emitScores(std::span<const float> logits);
+
   /// The last event. `bandwidth`: measured bytes/s, 0 when unknown.
-  void finish(FinishReason reason, std::optional<base::Error> error, double bandwidth);
-  bool sinkFailed() const { return sinkFailed_; }
+  void finish(FinishReason reason, std::optional<base::Error> error, double bandwidth, Clock::time_point now);
+
+  const sampling::Sampler& sampler() const { return *sampler_; }
 
  private:
-  void emit(const Event& event);
+  /// Nothing has been generated yet, nor thrown away.
+  bool isFresh() const { return usage_.preemptions == 0 && usage_.completionTokens == 0; }
+  void beginAnew();
   Event event(Event::Kind kind) const;
-  Timings timings(double bandwidth) const;
-  std::vector<TokenLogprob> likeliest(std::span<const float> logits) const;
+  Timings timings(double bandwidth, Clock::time_point now) const;
 
-  RequestId id_;
-  Request request_;
-  std::shared_ptr<EventSink> sink_;
+  std::shared_ptr<Job> job_;
+  std::int32_t answer_;
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer_;
   std::unique_ptr<sampling::Sampler> sampler_;
   tokenizer::StreamDetokenizer detokenizer_;
   StopMatcher stops_;
   Usage usage_;
-  Clock::time_point submitted_, started_, firstToken_, lastToken_;
+  Clock::time_point started_{}, firstToken_{}, lastToken_{};
   std::uint64_t decodedBytes_ = 0;
   std::vector<float> plainLogits_;  ///< a copy from before sampling, when logprobs are asked for
-  bool sinkFailed_ = false;
+  std::vector<double> pooled_;
 };
+
+/// First tokens that kRolling keeps. G. Xiao et al., "Efficient Streaming Language Models with Attention
+/// Sinks", 2023.
+inline constexpr std::int32_t kAttentionSinks = 4;
+
+/// The tokens of a prompt that are left when it must fit `room` tokens, and what that costs; the first
+/// `keep` stay (-1: a quarter), and as many of the last as fit.
+struct Cut {
+  std::int32_t first = 0, tokens = 0;  ///< dropped
+};
+Cut cutToFit(std::int32_t promptTokens, std::int32_t room, std::int32_t keep);
 
 }  // namespace quern::engine::scheduler

@@ -28,13 +28,15 @@ void multiplyBlock(const float* a, std::int64_t aStride, const Operand& b, std::
                                     : Simd::mul(Simd::load(c + r * cStride + 16 * v), Simd::set(decay[r]));
     }
   }
-  for (std::int64_t k = 0; k < depth; ++k) {
+  for (std::int64_t k = 0; k < depth; k += Operand::kRowsTogether) {
     b.template fetchAhead<kVectors>(k);
-    typename Simd::Floats row[kVectors];
-    for (int v = 0; v < kVectors; ++v) row[v] = b.at(k, v);
-    for (int r = 0; r < kRows; ++r) {
-      const auto x = Simd::set(a[r * aStride + k]);
-      for (int v = 0; v < kVectors; ++v) sums[r][v] = Simd::fma(x, row[v], sums[r][v]);
+    for (std::int64_t j = 0; j < Operand::kRowsTogether; ++j) {
+      typename Simd::Floats row[kVectors];
+      for (int v = 0; v < kVectors; ++v) row[v] = b.at(k, j, v);
+      for (int r = 0; r < kRows; ++r) {
+        const auto x = Simd::set(a[r * aStride + k + j]);
+        for (int v = 0; v < kVectors; ++v) sums[r][v] = Simd::fma(x, row[v], sums[r][v]);
+      }
     }
   }
   for (int r = 0; r < kRows; ++r) {

@@ -62,7 +62,7 @@ struct PanelActivations {
   std::int32_t* starts = nullptr;
 };
 
-enum class KvType : std::uint8_t { kF32, kF16, kQ8_0 };
+enum class KvType : std::uint8_t { kF32, kF16, kQ8_0, kQ4_0 };
 
 /// Tokens in one block of the KV cache; kv_layout.h draws what a block of keys and a block of values look
 /// like.
@@ -75,7 +75,7 @@ inline constexpr std::int64_t kAttentionTile = 64;
 inline constexpr std::int64_t kAttentionChunk = 256;
 
 /// Bytes that one head's key or value of `headDim` elements takes in the cache, a kKvBlock-th of its block.
-/// Q8_0 needs headDim % 32 == 0.
+/// Q8_0 and Q4_0 need headDim % 32 == 0.
 std::size_t kvRowBytes(KvType type, std::int64_t headDim);
 
 /// What happens to the head of a query or a key before it is used: x / rms(x) · norm, then rotation of pairs.

@@ -455,6 +455,8 @@ std::size_t kvRowBytes(KvType type, std::int64_t headDim) {
       return 2 * n;
     case KvType::kQ8_0:
       return n / 32 * sizeof(BlockQ8_0);
+    case KvType::kQ4_0:
+      return n / 32 * sizeof(BlockQ4_0);
   }
   return 0;
 }

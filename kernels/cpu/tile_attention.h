@@ -35,6 +35,7 @@
 #include "kernels/cpu/attention_operands.h"
 #include "kernels/cpu/attention_product.h"
 #include "kernels/cpu/attention_softmax.h"
+#include "kernels/cpu/hadamard.h"
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/rope.h"
 #include "kernels/cpu/vector_math.h"
@@ -172,6 +173,7 @@ class Attention {
                   task_.query + token * task_.queryTokenStride + r % task_.groupHeads * task_.queryHeadStride,
                   static_cast<std::size_t>(task_.headDim) * sizeof(float));
       turnHead<Simd>(task_.turn, token, task_.headDim, query);
+      if (task_.type == KvType::kQ4_0) turnByHadamard<Simd>(query, task_.headDim, query);
       forLanes(task_.headDim, [&](std::int64_t i, std::int64_t count) {
         Simd::storeSome(query + i, Simd::mul(Simd::loadSome(query + i, count), factor), count);
       });
@@ -223,7 +225,8 @@ class Attention {
 
   void writeOutput() {
     for (std::int64_t r = 0; r < rows_; ++r) {
-      const float* total = space_.totalOutputs + r * space_.padded;
+      float* total = space_.totalOutputs + r * space_.padded;
+      if (task_.type == KvType::kQ4_0) turnByHadamard<Simd>(total, task_.headDim, total);
       float* output = task_.output + r / task_.groupHeads * task_.outputTokenStride +
                       r % task_.groupHeads * task_.outputHeadStride;
       const auto inverse = Simd::set(1.0F / space_.total.sums[r]);
@@ -311,6 +314,8 @@ void attend(const AttentionTask& task) {
       return attention.template run<KvType::kF16>();
     case KvType::kQ8_0:
       return attention.template run<KvType::kQ8_0>();
+    case KvType::kQ4_0:
+      return attention.template run<KvType::kQ4_0>();
   }
 }
 

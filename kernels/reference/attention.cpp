@@ -1,6 +1,7 @@
 #include "kernels/reference/attention.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -10,9 +11,16 @@
 namespace quern::kernels::reference {
 namespace {
 
-/// Element `index` of a block whose elements, after the scales of Q8_0, lie as [elements]; `scale` counts the
-/// block's scales.
-float element(cpu::KvType type, const std::byte* block, std::int64_t headDim, std::int64_t index,
+/// Elements that a Q4_0 cache turns together: the largest power of two in headDim, at most 256.
+std::int64_t turnedTogether(std::int64_t headDim) {
+  std::int64_t n = 1;
+  while (headDim % (2 * n) == 0 && n < 256) n *= 2;
+  return n;
+}
+
+/// An element of a block: unit `index` after the scales, and of a byte of two the low or the high one;
+/// `scale` counts the block's scales.
+float element(cpu::KvType type, const std::byte* block, std::int64_t headDim, std::int64_t index, bool isHigh,
               std::int64_t scale) {
   const auto half = [](const std::byte* p) {
     std::uint16_t bits = 0;
@@ -30,6 +38,10 @@ float element(cpu::KvType type, const std::byte* block, std::int64_t headDim, st
     case cpu::KvType::kQ8_0:
       return half(block + 2 * scale) *
              static_cast<float>(static_cast<std::int8_t>(block[headDim / 32 * cpu::kKvBlock * 2 + index]));
+    case cpu::KvType::kQ4_0: {
+      const auto both = static_cast<int>(block[headDim / 32 * cpu::kKvBlock * 2 + index]);
+      return half(block + 2 * scale) * static_cast<float>((isHigh ? both / 16 : both % 16) - 8);
+    }
   }
   return 0;
 }
@@ -80,22 +92,52 @@ std::vector<float> turned(const std::vector<float>& head, const cpu::HeadTurn& t
   return std::vector<float>(x.begin(), x.end());
 }
 
-std::vector<float> cachedKey(cpu::KvType type, const std::byte* block, std::int64_t slot,
+std::vector<float> hadamard(const std::vector<float>& x, std::int64_t n) {
+  std::vector<float> result;
+  for (std::int64_t i = 0; i < static_cast<std::int64_t>(x.size()); ++i) {
+    double sum = 0;
+    for (std::int64_t j = 0; j < n; ++j) {
+      const double element = x[static_cast<std::size_t>(i / n * n + j)];
+      sum += std::popcount(static_cast<std::uint64_t>(i % n & j)) % 2 == 0 ? element : -element;
+    }
+    result.push_back(static_cast<float>(sum / std::sqrt(static_cast<double>(n))));
+  }
+  return result;
+}
+
+std::vector<float> storedKey(cpu::KvType type, const std::byte* block, std::int64_t slot,
                              std::int64_t headDim) {
   std::vector<float> key;
   for (std::int64_t i = 0; i < headDim; ++i) {
-    key.push_back(element(type, block, headDim, i * cpu::kKvBlock + slot, i / 32 * cpu::kKvBlock + slot));
+    const std::int64_t scale = i / 32 * cpu::kKvBlock + slot;
+    const std::int64_t row = type == cpu::KvType::kQ4_0 ? i / 2 : i;
+    key.push_back(element(type, block, headDim, row * cpu::kKvBlock + slot, i % 2 == 1, scale));
   }
   return key;
 }
 
-std::vector<float> cachedValue(cpu::KvType type, const std::byte* block, std::int64_t slot,
+std::vector<float> storedValue(cpu::KvType type, const std::byte* block, std::int64_t slot,
                                std::int64_t headDim) {
   std::vector<float> value;
   for (std::int64_t i = 0; i < headDim; ++i) {
-    value.push_back(element(type, block, headDim, slot * headDim + i, i / 32 * cpu::kKvBlock + slot));
+    const std::int64_t scale = i / 32 * cpu::kKvBlock + slot;
+    const std::int64_t at = slot * headDim + i;
+    const std::int64_t unit = type == cpu::KvType::kQ4_0 ? at / 32 * 16 + at % 16 : at;
+    value.push_back(element(type, block, headDim, unit, i % 32 >= 16, scale));
   }
   return value;
+}
+
+std::vector<float> cachedKey(cpu::KvType type, const std::byte* block, std::int64_t slot,
+                             std::int64_t headDim) {
+  const std::vector<float> key = storedKey(type, block, slot, headDim);
+  return type == cpu::KvType::kQ4_0 ? hadamard(key, turnedTogether(headDim)) : key;
+}
+
+std::vector<float> cachedValue(cpu::KvType type, const std::byte* block, std::int64_t slot,
+                               std::int64_t headDim) {
+  const std::vector<float> value = storedValue(type, block, slot, headDim);
+  return type == cpu::KvType::kQ4_0 ? hadamard(value, turnedTogether(headDim)) : value;
 }
 
 }  // namespace quern::kernels::reference

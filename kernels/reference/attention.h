@@ -19,7 +19,15 @@ std::vector<double> attention(const std::vector<float>& query, const std::vector
 /// A head [headDim] of token `token`, normed and rotated.
 std::vector<float> turned(const std::vector<float>& head, const cpu::HeadTurn& turn, std::int64_t token);
 
-/// What a cache block (kernels/cpu/kv_layout.h) holds for the token in `slot`: [headDim].
+/// H / √n · x for every part of n elements, straight from H[i][j] = (−1)^(ones in i & j).
+std::vector<float> hadamard(const std::vector<float>& x, std::int64_t n);
+
+/// What a cache block (kernels/cpu/kv_layout.h) holds for the token in `slot`: [headDim]. The elements as
+/// they lie there, and what they are worth: the same, or turned back.
+std::vector<float> storedKey(cpu::KvType type, const std::byte* block, std::int64_t slot,
+                             std::int64_t headDim);
+std::vector<float> storedValue(cpu::KvType type, const std::byte* block, std::int64_t slot,
+                               std::int64_t headDim);
 std::vector<float> cachedKey(cpu::KvType type, const std::byte* block, std::int64_t slot,
                              std::int64_t headDim);
 std::vector<float> cachedValue(cpu::KvType type, const std::byte* block, std::int64_t slot,

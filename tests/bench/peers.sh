@@ -31,21 +31,25 @@ fetch_source() {
   rm -f "$archive"
 }
 
+# The stamp names the targets, so that a folder from before one of them came is built on.
 build_peer() { # folder, "target…", cmake arguments…
-  local build=$folder/$1 targets=$2
+  local build=$folder/$1 targets=$2 stamp
+  stamp=$build/.complete-$(tr ' ' '+' <<<"$targets")
   shift 2
-  [ -f "$build/.complete" ] && return 0
+  [ -f "$stamp" ] && return 0
   say "Building llama.cpp in $build (some minutes) …"
   cmake -G Ninja -S "$folder/llama.cpp" -B "$build" -DCMAKE_BUILD_TYPE=Release -DLLAMA_BUILD_TESTS=OFF \
-    -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_UI=OFF -DLLAMA_BUILD_MTMD=OFF "$@" \
+    -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=ON -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF \
+    -DLLAMA_BUILD_APP=OFF -DLLAMA_BUILD_MTMD=OFF "$@" \
     >"$build.log" 2>&1 || die "Configuring llama.cpp failed; see $build.log."
   # shellcheck disable=SC2086
   cmake --build "$build" --target $targets >>"$build.log" 2>&1 || die "Building llama.cpp failed; see $build.log."
-  touch "$build/.complete"
+  touch "$stamp"
 }
 
 fetch_source
-build_peer native "llama-bench llama-batched-bench llama-completion"
+# The server's web page is left out: it would be fetched from the network.
+build_peer native "llama-bench llama-batched-bench llama-completion llama-server"
 # Only the library of CPU kernels is compiled for an instruction set: the AVX2 variant is that library alone, put before
 # the other build's. Its multiply-adds are those that every AVX2 machine has, without AVX-VNNI.
 build_peer avx2 ggml-cpu -DGGML_NATIVE=OFF -DGGML_AVX=ON -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "kernels/formats/half.h"
 #include "tests/kernels/all_tables.h"
 #include "tests/kernels/attention_cache.h"
 
@@ -15,7 +16,7 @@ namespace {
 using Attention = EveryTable;
 
 std::string nameOf(const AttentionShape& s) {
-  const char* types[] = {"f32", "f16", "q8_0"};
+  const char* types[] = {"f32", "f16", "q8_0", "q4_0"};
   return std::string(types[static_cast<int>(s.type)]) + " dim " + std::to_string(s.headDim) + " tokens " +
          std::to_string(s.tokens) + " heads " + std::to_string(s.heads) + " at " + std::to_string(s.first) +
          " window " + std::to_string(s.window) + " cap " + std::to_string(s.softcap);
@@ -32,6 +33,7 @@ TEST_P(Attention, AgreesWithThePlainSoftmax) {
   const KvType f32 = KvType::kF32;
   const KvType f16 = KvType::kF16;
   const KvType q8 = KvType::kQ8_0;
+  const KvType q4 = KvType::kQ4_0;
   for (const AttentionShape& shape : {
            AttentionShape{f32, 64, 5, 3, 70, 0, 0},        // few rows: read from the cache
            AttentionShape{f16, 64, 1, 3, 200, 0, 0},       // decoding
@@ -53,6 +55,12 @@ TEST_P(Attention, AgreesWithThePlainSoftmax) {
            AttentionShape{f16, 128, 1, 8, 300, 0, 0},      // eight and seven rows have blocks of their own
            AttentionShape{q8, 96, 1, 7, 300, 70, 0},
            AttentionShape{q8, 64, 1, 11, 127, 0, 0},  // two blocks of rows from the cache
+           AttentionShape{q4, 64, 1, 3, 613, 0, 0},
+           AttentionShape{q4, 96, 3, 1, 40, 0, 0},
+           AttentionShape{q4, 128, 1, 8, 300, 70, 0},
+           AttentionShape{q4, 160, 1, 7, 47, 0, 0},  // 10 vectors; the last tile has 3
+           AttentionShape{q4, 32, 33, 4, 31, 0, 30},
+           AttentionShape{q4, 64, 70, 3, 250, 256, 0},
            AttentionShape{f32, 576, 2, 1, 90, 0, 0},  // long heads
        }) {
     const AttentionCache cache(*GetParam(), shape.type, shape.first + shape.tokens, shape.headDim);
@@ -67,14 +75,14 @@ TEST_P(Attention, AgreesForRandomShapes) {
   const auto upTo = [&](std::int64_t most) {
     return std::uniform_int_distribution<std::int64_t>(1, most)(random);
   };
-  for (int i = 0; i < 60; ++i) {
+  for (int i = 0; i < 80; ++i) {
     AttentionShape shape;
-    shape.type = static_cast<KvType>(i % 3);
-    shape.headDim = shape.type == KvType::kQ8_0 ? 32 * upTo(4) : upTo(130);
-    shape.tokens = i % 2 == 0 ? upTo(3) : upTo(70);
+    shape.type = static_cast<KvType>(i % 4);
+    shape.headDim = shape.type == KvType::kQ8_0 || shape.type == KvType::kQ4_0 ? 32 * upTo(4) : upTo(130);
+    shape.tokens = i % 3 != 0 ? upTo(3) : upTo(70);
     shape.heads = upTo(9);
     shape.first = upTo(600) - 1;
-    shape.window = i % 4 < 2 ? 0 : upTo(400);
+    shape.window = i % 8 < 4 ? 0 : upTo(400);
     shape.softcap = i % 5 == 0 ? 20.0F : 0.0F;
     const AttentionCache cache(*GetParam(), shape.type, shape.first + shape.tokens, shape.headDim);
     const auto query = normalFloats(shape.queryFloats(), 1.0F, static_cast<unsigned>(i));
@@ -89,7 +97,7 @@ TEST_P(Attention, AgreesForRandomShapes) {
 /// Scores of hundreds, so that one key takes all and the others underflow; the largest last, so that every
 /// tile throws away what came before.
 TEST_P(Attention, StandsExtremeScores) {
-  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kQ8_0}) {
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kQ8_0, KvType::kQ4_0}) {
     const AttentionShape shape{type, 64, 20, 2, 300, 0, 0};
     AttentionCache cache(*GetParam(), type, shape.first + shape.tokens, shape.headDim, 3.0F);
     for (std::int64_t p = 0; p < 310; ++p) {
@@ -105,7 +113,7 @@ TEST_P(Attention, StandsExtremeScores) {
 }
 
 TEST_P(Attention, ATokenDoesNotDependOnItsNeighbours) {
-  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kQ8_0}) {
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kQ8_0, KvType::kQ4_0}) {
     for (const std::int64_t window : {0, 40}) {
       AttentionShape shape{type, 64, 50, 3, 230, window, window > 0 ? 30.0F : 0.0F};
       const AttentionCache cache(*GetParam(), type, 280, 64);
@@ -151,6 +159,7 @@ TEST_P(Attention, SharedOutAlongItsLengthGivesTheSame) {
   for (const AttentionShape& shape : {AttentionShape{KvType::kF16, 64, 1, 3, 1023, 0, 0},
                                       AttentionShape{KvType::kF16, 64, 1, 3, 1024, 0, 0},
                                       AttentionShape{KvType::kQ8_0, 128, 4, 2, 765, 0, 0},
+                                      AttentionShape{KvType::kQ4_0, 64, 1, 3, 1023, 0, 0},
                                       AttentionShape{KvType::kF32, 40, 30, 1, 500, 280, 0},
                                       AttentionShape{KvType::kF32, 64, 1, 1, 12, 0, 0}}) {
     const AttentionCache cache(*GetParam(), shape.type, shape.first + shape.tokens, shape.headDim);
@@ -221,9 +230,64 @@ TEST_P(Attention, StoresWhatItIsGiven) {
   }
 }
 
+/// The turned vector in the file format's arithmetic: d = the element farthest from 0 / −8, rounded to half;
+/// the nearest of −8 … 7.
+TEST_P(Attention, StoresFourBitsAsFilesDo) {
+  constexpr std::int64_t kDim = 96;
+  AttentionCache cache(*GetParam(), KvType::kQ4_0, 40, kDim);
+  for (std::int64_t p = 0; p < 40; ++p) {
+    auto key = normalFloats(kDim, 1.0F, static_cast<unsigned>(2 * p + 1000));
+    auto value = normalFloats(kDim, 0.01F, static_cast<unsigned>(2 * p + 1001));
+    key[static_cast<std::size_t>(p)] = p % 2 == 0 ? 5.0F : -5.0F;
+    value[static_cast<std::size_t>(2 * p)] = 0.0F;
+    cache.store(*GetParam(), p, key, value);
+    const auto check = [&](const std::vector<float>& stored, const std::vector<float>& plain) {
+      const std::vector<float> given = reference::hadamard(plain, 32);
+      for (std::size_t i = 0; i < given.size(); ++i) {
+        float extreme = 0;
+        for (std::size_t j = i / 32 * 32; j < i / 32 * 32 + 32; ++j) {
+          if (std::fabs(given[j]) > std::fabs(extreme)) extreme = given[j];
+        }
+        const float step = halfToFloat(floatToHalf(extreme / -8));
+        const float exact = given[i] / step;
+        const float q = stored[i] / step;
+        ASSERT_EQ(q, std::nearbyint(q));
+        ASSERT_GE(q, -8.0F);
+        ASSERT_LE(q, 7.0F);
+        ASSERT_NEAR(q, std::clamp(exact, -8.0F, 7.0F), 0.5F + 1e-3F) << p << " " << i;
+        if (given[i] == extreme) {
+          ASSERT_EQ(q, -8.0F);
+        }
+      }
+    };
+    const auto block = static_cast<std::size_t>(p / kKvBlock);
+    check(reference::storedKey(cache.type, cache.keyBlocks[block], p % kKvBlock, kDim), key);
+    check(reference::storedValue(cache.type, cache.valueBlocks[block], p % kKvBlock, kDim), value);
+  }
+}
+
+/// Other workers write the block's other tokens at the same time.
+TEST_P(Attention, ATokenWritesNoByteOfAnother) {
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kQ8_0, KvType::kQ4_0}) {
+    AttentionCache one(*GetParam(), type, 32, 64);
+    const AttentionCache before = one;
+    const auto vector = normalFloats(64, 3.0F, 9);
+    one.store(*GetParam(), 5, vector, vector);
+    AttentionCache two = before;
+    two.store(*GetParam(), 21, vector, vector);
+    for (std::size_t i = 0; i < one.keyStore[0].size(); ++i) {
+      ASSERT_FALSE(one.keyStore[0][i] != before.keyStore[0][i] && two.keyStore[0][i] != before.keyStore[0][i])
+          << i;
+      ASSERT_FALSE(one.valueStore[0][i] != before.valueStore[0][i] &&
+                   two.valueStore[0][i] != before.valueStore[0][i])
+          << i;
+    }
+  }
+}
+
 TEST_P(Attention, NothingInTheCacheIsInfinite) {
   const float inf = std::numeric_limits<float>::infinity();
-  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kQ8_0}) {
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kQ8_0, KvType::kQ4_0}) {
     AttentionCache cache(*GetParam(), type, 3, 32);
     std::vector<float> odd(32, 1e-6F);
     odd[3] = inf;
@@ -238,8 +302,10 @@ TEST_P(Attention, NothingInTheCacheIsInfinite) {
       for (const float x : cache.key(p)) ASSERT_TRUE(std::isfinite(x));
       for (const float x : cache.value(p)) ASSERT_TRUE(std::isfinite(x));
     }
-    EXPECT_GT(cache.key(0)[3], 60000.0F);
-    EXPECT_LT(cache.value(0)[7], -60000.0F);
+    // Four bits are a sixteenth of the range from each other.
+    const float large = type == KvType::kQ4_0 ? 50000.0F : 60000.0F;
+    EXPECT_GT(cache.key(0)[3], large);
+    EXPECT_LT(cache.value(0)[7], -large);
     for (const float x : cache.key(1)) EXPECT_NEAR(x, 1.1e-5F, 0.4e-5F);
     for (const float x : cache.value(2)) EXPECT_EQ(x, 0.0F);
     // A later token's wreck does not reach an earlier one.

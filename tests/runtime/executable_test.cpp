@@ -78,7 +78,8 @@ TEST(Executable, CacheTypesAgreeToTheirPrecision) {
   const auto expected = exact.run(tokens, 0, blocks(0, 4), 1);
   const std::uint64_t full = exact.executable().memory().kvBytes;
   for (const auto& [type, least] :
-       {std::pair(KvCacheType::kF16, 0.9999), std::pair(KvCacheType::kQ8_0, 0.995)}) {
+       {std::pair(KvCacheType::kF16, 0.9999), std::pair(KvCacheType::kQ8_0, 0.995),
+        std::pair(KvCacheType::kQ4_0, 0.9)}) {
     options.kvType = type;
     LoadedModel model(smolLm(), options);
     EXPECT_GT(cosine(model.run(tokens, 0, blocks(0, 4), 1).at(0), expected.at(0)), least);

@@ -151,8 +151,8 @@ TEST(InvarianceOfSmolLM2, ChunksAndThreadsChangeNothing) {
     KvCacheType type;
     bool isPrompt;
   };
-  for (const auto& [type, isPrompt] :
-       {Way{KvCacheType::kF16, false}, Way{KvCacheType::kF16, true}, Way{KvCacheType::kQ8_0, false}}) {
+  for (const auto& [type, isPrompt] : {Way{KvCacheType::kF16, false}, Way{KvCacheType::kF16, true},
+                                       Way{KvCacheType::kQ8_0, false}, Way{KvCacheType::kQ4_0, false}}) {
     CompileOptions options = sized();
     options.kvType = type;
     options.logitRows = 1;

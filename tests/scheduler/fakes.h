@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstring>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -55,13 +56,44 @@ inline std::int32_t letterOf(const std::vector<std::int32_t>& context) {
   return 'a' + static_cast<std::int32_t>((hash >> 8) % 26);
 }
 
-inline std::string answerOf(const Script& script, std::vector<std::int32_t> context, std::size_t length) {
+/// What a token leaves in the fake cache when the two kinds of tokens are computed differently: itself,
+/// marked.
+inline constexpr std::int32_t kDecodedMark = 1 << 16;
+
+/// The hidden state of a context's last token: it hangs on every token before it.
+inline constexpr std::int32_t kHiddenWidth = 6;
+inline std::vector<float> hiddenOf(const std::vector<std::int32_t>& context) {
+  std::vector<float> state;
+  std::uint32_t hash = 2166136261U;
+  for (const std::int32_t token : context) hash = (hash ^ static_cast<std::uint32_t>(token)) * 16777619U;
+  for (std::int32_t i = 0; i < kHiddenWidth; ++i) {
+    hash = (hash ^ static_cast<std::uint32_t>(i)) * 16777619U;
+    state.push_back(static_cast<float>(hash >> 8) / static_cast<float>(1 << 23) - 1.0F);
+  }
+  return state;
+}
+
+/// Goes on as 24 tokens before, mostly: what a lookup guesses right. Hangs on the whole context now and then.
+inline std::int32_t echoOf(const std::vector<std::int32_t>& context) {
+  if (context.size() < 24 || context.size() % 20 == 0) return letterOf(context);
+  const std::int32_t byte = context[context.size() - 24] & 0xFF;
+  return 'a' + (byte + 26 - 'a' % 26) % 26;  // a letter stays itself
+}
+
+/// `mark`: what a token of the answer has in the cache beside itself.
+inline std::string answerOf(const Script& script, std::vector<std::int32_t> context, std::size_t length,
+                            std::int32_t mark = 0) {
   std::string text;
   while (text.size() < length) {
-    context.push_back(script(context));
-    text += static_cast<char>(context.back());
+    text += static_cast<char>(script(context));
+    context.push_back(static_cast<unsigned char>(text.back()) + mark);
   }
   return text;
+}
+
+/// The answer of letterOf() where what it has said itself is marked in the cache.
+inline std::string answerOfTwoKinds(std::vector<std::int32_t> context, std::size_t length) {
+  return answerOf(letterOf, std::move(context), length, kDecodedMark);
 }
 
 /// What a test may watch and steer while the loop owns the executable.
@@ -69,6 +101,10 @@ struct Control {
   Script script = letterOf;
   std::int32_t batchTokens = 64;
   std::int32_t logitRows = 4;
+  std::int32_t hiddenRows = 64;
+  /// When false, a decoded token leaves token + kDecodedMark in the cache, so that a script sees who took the
+  /// one for the other.
+  bool promptsAreDecodes = true;
 
   std::mutex mutex;
   std::condition_variable changed;
@@ -77,7 +113,8 @@ struct Control {
   std::int64_t waitingForLeave = 0;
   std::int64_t failAtRun = -1;
   std::atomic<int> bandwidthsMeasured{0};
-  std::vector<std::vector<std::size_t>> batches;  ///< slice lengths of every run
+  std::vector<std::vector<std::size_t>> batches;     ///< slice lengths of every run
+  std::function<void(const runtime::Batch&)> onRun;  ///< set before the first
 
   void allow(std::int64_t more) {
     const std::lock_guard lock(mutex);
@@ -115,7 +152,9 @@ class FakeExecutable : public runtime::Executable {
         return base::Error(base::ErrorCode::kDevice, "The device fell over.");
       }
     }
+    if (control_->onRun) control_->onRun(batch);
     rows_.clear();
+    hidden_.clear();
     std::size_t tokens = 0;
     for (const auto& slice : batch.slices) {
       tokens += slice.tokens.size();
@@ -124,13 +163,34 @@ class FakeExecutable : public runtime::Executable {
     EXPECT_GT(tokens, 0U);
     EXPECT_LE(tokens, static_cast<std::size_t>(control_->batchTokens));
     EXPECT_LE(rows_.size(), static_cast<std::size_t>(control_->logitRows));
+    EXPECT_LE(hidden_.size(), static_cast<std::size_t>(control_->hiddenRows));
     return base::ok();
   }
 
   std::span<float> logits(std::int32_t index) override { return rows_.at(static_cast<std::size_t>(index)); }
+  std::span<const float> hidden(std::int32_t index) const override {
+    return hidden_.at(static_cast<std::size_t>(index));
+  }
   std::int32_t vocabularySize() const override { return kVocabulary; }
+  std::int32_t hiddenWidth() const override { return kHiddenWidth; }
+  bool promptsAreDecodes() const override { return control_->promptsAreDecodes; }
+  std::string numerics() const override { return control_->promptsAreDecodes ? "fake" : "fake, two kinds"; }
   std::int32_t kvBlocks() const override { return blocks_; }
-  void copyBlock(std::uint32_t, std::uint32_t) override {}
+  void copyBlock(std::uint32_t from, std::uint32_t to) override {
+    std::vector<std::byte> contents(blockBytes());
+    readBlock(from, contents);
+    writeBlock(to, contents);
+  }
+  std::size_t blockBytes() const override { return runtime::kKvBlockTokens * sizeof(std::int32_t); }
+  void readBlock(std::uint32_t block, std::span<std::byte> to) const override {
+    ASSERT_EQ(to.size(), blockBytes());
+    std::memcpy(to.data(), &cells_.at(block * static_cast<std::size_t>(runtime::kKvBlockTokens)), to.size());
+  }
+  void writeBlock(std::uint32_t block, std::span<const std::byte> from) override {
+    ASSERT_EQ(from.size(), blockBytes());
+    std::memcpy(&cells_.at(block * static_cast<std::size_t>(runtime::kKvBlockTokens)), from.data(),
+                from.size());
+  }
   runtime::MemoryUse memory() const override { return {1000, 100, 10}; }
   std::uint64_t bytesPerToken(std::int32_t position) const override {
     return 1000 + static_cast<std::uint64_t>(position);
@@ -152,20 +212,30 @@ class FakeExecutable : public runtime::Executable {
   void write(const runtime::Slice& slice) {
     const auto count = static_cast<std::int32_t>(slice.tokens.size());
     for (std::int32_t i = 0; i < count; ++i) {
-      cell(slice, slice.firstPosition + i) = slice.tokens[static_cast<std::size_t>(i)];
+      const bool marked = !slice.isPrompt && !control_->promptsAreDecodes;
+      cell(slice, slice.firstPosition + i) =
+          slice.tokens[static_cast<std::size_t>(i)] + (marked ? kDecodedMark : 0);
     }
     for (std::int32_t row = count - slice.logitRows; row < count; ++row) {
-      std::vector<std::int32_t> context;
-      for (std::int32_t p = 0; p <= slice.firstPosition + row; ++p) context.push_back(cell(slice, p));
       rows_.emplace_back(kVocabulary, 0.0F);
-      rows_.back()[static_cast<std::size_t>(control_->script(context))] = 10.0F;
+      rows_.back()[static_cast<std::size_t>(control_->script(contextOf(slice, row)))] = 10.0F;
     }
+    for (std::int32_t row = count - slice.hiddenRows; row < count; ++row) {
+      hidden_.push_back(hiddenOf(contextOf(slice, row)));
+    }
+  }
+  /// What the cache holds up to token `row` of the slice.
+  std::vector<std::int32_t> contextOf(const runtime::Slice& slice, std::int32_t row) {
+    std::vector<std::int32_t> context;
+    for (std::int32_t p = 0; p <= slice.firstPosition + row; ++p) context.push_back(cell(slice, p));
+    return context;
   }
 
   std::shared_ptr<Control> control_;
   std::vector<std::int32_t> cells_;
   std::int32_t blocks_;
   std::vector<std::vector<float>> rows_;
+  std::vector<std::vector<float>> hidden_;
 };
 
 /// Keeps all events, checks their order, and lets a test wait.

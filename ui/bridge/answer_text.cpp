@@ -266,6 +266,10 @@ QString reasonText(engine::scheduler::FinishReason reason) {
       return QStringLiteral("cancelled");
     case Reason::kFailed:
       return QStringLiteral("failed");
+    case Reason::kDeadline:
+      return QStringLiteral("deadline");
+    case Reason::kComplete:
+      return QStringLiteral("complete");
   }
   return {};
 }

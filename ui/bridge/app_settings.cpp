@@ -89,7 +89,7 @@ LoadOptions AppSettings::loadOptions(const fs::path& model) const {
   readInto(object, "threads", 0, 4096, options.threads);
   readInto(object, "batchTokens", 1, 1 << 16, options.batchTokens);
   std::int32_t kvType = static_cast<std::int32_t>(options.kvType);
-  readInto(object, "kvType", 0, static_cast<std::int32_t>(KvCacheType::kQ8_0), kvType);
+  readInto(object, "kvType", 0, static_cast<std::int32_t>(KvCacheType::kQ4_0), kvType);
   options.kvType = static_cast<KvCacheType>(kvType);
   return options;
 }

@@ -7,6 +7,7 @@
 #include <QVBoxLayout>
 #include <thread>
 
+#include "engine/runtime/kv_type.h"
 #include "ui/widgets/button.h"
 #include "ui/widgets/combo.h"
 #include "ui/widgets/slider.h"
@@ -24,18 +25,8 @@ constexpr int kDefaultContext = 8192;
 constexpr int kMaxBatch = 4096;
 constexpr double kMebi = 1024.0 * 1024.0;
 
-/// Bytes that one cached number takes; Q8_0 keeps a half-precision scale for every 32 bytes.
-double bytesPerElement(KvCacheType type) {
-  switch (type) {
-    case KvCacheType::kF32:
-      return 4;
-    case KvCacheType::kF16:
-      return 2;
-    case KvCacheType::kQ8_0:
-      return 34.0 / 32.0;
-  }
-  return 2;
-}
+/// Bytes that one cached number takes, its part of a scale included.
+double bytesPerElement(KvCacheType type) { return engine::runtime::kvTypeInfo(type).bytesOf32 / 32.0; }
 
 int processors() { return std::max(1, int(std::thread::hardware_concurrency())); }
 
@@ -80,9 +71,11 @@ LoadSection::LoadSection(Theme& theme, QWidget* parent)
   kvType_ = new Combo(theme, row);
   kvType_->setObjectName(QStringLiteral("kvType"));
   kvType_->setAccessibleName(tr("KV cache type"));
-  kvType_->setToolTip(tr("How keys and values are kept: Q8_0 takes about half the memory of F16"));
+  kvType_->setToolTip(
+      tr("How keys and values are kept: Q8_0 takes about half the memory of F16, Q4_0 a quarter"));
   kvType_->addItem(QStringLiteral("F16"), int(KvCacheType::kF16));
   kvType_->addItem(QStringLiteral("Q8_0"), int(KvCacheType::kQ8_0));
+  kvType_->addItem(QStringLiteral("Q4_0"), int(KvCacheType::kQ4_0));
   kvType_->addItem(QStringLiteral("F32"), int(KvCacheType::kF32));
   layout->addWidget(label);
   layout->addWidget(kvType_, 1);

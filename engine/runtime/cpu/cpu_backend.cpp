@@ -7,6 +7,8 @@
 #include "engine/base/text.h"
 #include "engine/runtime/backend.h"
 #include "engine/runtime/cpu/cpu_executable.h"
+#include "engine/runtime/kv_type.h"
+#include "engine/runtime/memory_need.h"
 #include "engine/runtime/topology.h"
 
 namespace quern::engine::runtime {
@@ -48,10 +50,16 @@ class CpuBackend : public Backend {
  public:
   std::string name() const override { return "cpu"; }
 
-  base::Result<std::unique_ptr<Executable>> compile(std::shared_ptr<const gguf::File> file,
-                                                    const model::Program& program,
-                                                    const CompileOptions& options,
-                                                    const Progress& progress) override {
+  /// How a program is to be run, and what that takes.
+  struct Choice {
+    const kernels::cpu::Kernels* kernels = nullptr;
+    std::int32_t threads = 0;
+    CompileOptions options;  ///< with a cache that fits
+    MemoryUse memory;
+  };
+
+  static base::Result<Choice> choose(const gguf::File& file, const model::Program& program,
+                                     const CompileOptions& options) {
     const char* wanted = options.kernels.empty() ? nullptr : options.kernels.c_str();
     const kernels::cpu::Kernels* kernels = kernels::cpu::selectKernels(wanted);
     if (kernels == nullptr) {
@@ -59,25 +67,44 @@ class CpuBackend : public Backend {
                                                             base::printable(options.kernels) + "\".");
     }
     if (options.kvTokens < 1 || options.kvTokens > kMostTokens || options.contextTokens < 0 ||
-        options.batchTokens < 1 || options.batchTokens > kMostTokens || options.logitRows < 1 ||
-        options.logitRows > kMostTokens || options.threads < 0 || options.threads > kMostThreads) {
+        options.leastKvTokens < 0 || options.batchTokens < 1 || options.batchTokens > kMostTokens ||
+        options.logitRows < 1 || options.logitRows > kMostTokens || options.hiddenRows < 0 ||
+        options.hiddenRows > kMostTokens || options.threads < 0 || options.threads > kMostThreads) {
       return base::Error(base::ErrorCode::kInvalidArgument,
                          "Context, batch and rows of logits must be between 1 and " +
                              std::to_string(kMostTokens) + ", threads at most " +
                              std::to_string(kMostThreads) + ".");
     }
-    if (options.kvType == KvCacheType::kQ8_0 && program.headDim % 32 != 0) {
+    if (kvTypeHasScales(options.kvType) && program.headDim % 32 != 0) {
       return base::Error(base::ErrorCode::kUnsupported,
                          "This model's heads have " + std::to_string(program.headDim) +
-                             " elements, no multiple of 32: its cache cannot be kept as Q8_0. Choose F16.");
+                             " elements, no multiple of 32: its cache cannot be kept as " +
+                             std::string(kvTypeInfo(options.kvType).name) + ". Choose f16.");
     }
     const std::int32_t threads =
         options.threads > 0 ? options.threads : std::min(topology().threads(), kMostThreads);
 
-    QUERN_ASSIGN(const std::uint64_t weights, packedBytesOf(*file, program, *kernels));
-    const std::int32_t blocks = (options.kvTokens + kKvBlockTokens - 1) / kKvBlockTokens;
-    const std::uint64_t need = weights + KvCache::bytesFor(program, options.kvType, blocks) +
-                               CpuExecutable::workBytesFor(program, *kernels, options, threads);
+    QUERN_ASSIGN(const std::uint64_t weights, packedBytesOf(file, program, *kernels));
+    const std::uint64_t work = CpuExecutable::workBytesFor(program, *kernels, options, threads);
+    CompileOptions fitted = options;
+    if (const std::uint64_t free = availableBytes(); options.leastKvTokens > 0 && free != 0) {
+      const std::uint64_t room = (free - std::min(free, weights + work)) / 2;
+      const std::uint64_t blocks = room / KvCache::bytesFor(program, options.kvType, 1);
+      fitted.kvTokens = static_cast<std::int32_t>(
+          std::min<std::uint64_t>(blocks * kKvBlockTokens, static_cast<std::uint64_t>(options.kvTokens)));
+      fitted.kvTokens = std::max(fitted.kvTokens, std::min(options.kvTokens, options.leastKvTokens));
+    }
+    const std::int32_t blocks = (fitted.kvTokens + kKvBlockTokens - 1) / kKvBlockTokens;
+    return Choice{kernels, threads, fitted,
+                  MemoryUse{weights, KvCache::bytesFor(program, options.kvType, blocks), work}};
+  }
+
+  base::Result<std::unique_ptr<Executable>> compile(std::shared_ptr<const gguf::File> file,
+                                                    const model::Program& program,
+                                                    const CompileOptions& options,
+                                                    const Progress& progress) override {
+    QUERN_ASSIGN(const Choice choice, choose(*file, program, options));
+    const std::uint64_t need = choice.memory.weightBytes + choice.memory.kvBytes + choice.memory.workBytes;
     const std::uint64_t free = availableBytes();
     if (free != 0 && need > free) {
       return base::Error(base::ErrorCode::kOutOfMemory,
@@ -85,8 +112,8 @@ class CpuBackend : public Backend {
                              base::byteText(free) +
                              " are free. Choose a shorter context or a smaller model.");
     }
-    QUERN_ASSIGN(auto made,
-                 CpuExecutable::make(std::move(file), program, *kernels, options, threads, progress));
+    QUERN_ASSIGN(auto made, CpuExecutable::make(std::move(file), program, *choice.kernels, choice.options,
+                                                choice.threads, progress));
     return std::unique_ptr<Executable>(std::move(made));
   }
 };
@@ -94,5 +121,11 @@ class CpuBackend : public Backend {
 }  // namespace
 
 std::unique_ptr<Backend> makeCpuBackend() { return std::make_unique<CpuBackend>(); }
+
+base::Result<MemoryUse> cpuMemoryNeed(const gguf::File& file, const model::Program& program,
+                                      const CompileOptions& options) {
+  QUERN_ASSIGN(const CpuBackend::Choice choice, CpuBackend::choose(file, program, options));
+  return choice.memory;
+}
 
 }  // namespace quern::engine::runtime

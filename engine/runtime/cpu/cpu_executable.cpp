@@ -38,6 +38,11 @@ std::size_t panelScaleBytes(std::int64_t tokens, std::int64_t widest) {
                  sizeof(float));
 }
 
+std::uint64_t hiddenBytes(const model::Program& program, const CompileOptions& options) {
+  return static_cast<std::uint64_t>(options.hiddenRows) * static_cast<std::uint64_t>(program.width) *
+         sizeof(float);
+}
+
 base::Error invalid(std::string sentence) { return {base::ErrorCode::kInvalidArgument, std::move(sentence)}; }
 
 }  // namespace
@@ -80,6 +85,7 @@ std::uint64_t CpuExecutable::workBytesFor(const model::Program& program, const k
     bytes += static_cast<std::uint64_t>(rows) * static_cast<std::uint64_t>(program.widthOf(buffer)) *
              sizeof(float);
   }
+  bytes += hiddenBytes(program, options);
   const std::int64_t widest = std::max({program.width, program.hidden, program.heads * program.valueDim});
   bytes += ActivationSpace::bytesFor(options.batchTokens, widest);
   bytes += static_cast<std::uint64_t>(threads) * ActivationSpace::bytesFor(kPrivateTokens, widest);
@@ -110,8 +116,9 @@ base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr
     const auto floats = static_cast<std::size_t>(rows) * static_cast<std::size_t>(program.widthOf(buffer));
     QUERN_ASSIGN(e.buffers_[i], AlignedBuffer::allocate(floats * sizeof(float)));
   }
-  // A step has two phases at most, one to prepare and one to compute.
-  e.phases_ = std::make_unique<Phases>(2 * (e.plan_.body.size() + e.plan_.head.size()));
+  QUERN_ASSIGN(e.hidden_, AlignedBuffer::allocate(hiddenBytes(program, options)));
+  // A step has two phases at most, one to prepare and one to compute; hidden states have one.
+  e.phases_ = std::make_unique<Phases>(2 * (e.plan_.body.size() + e.plan_.head.size()) + 1);
   QUERN_ASSIGN(e.shared_, ActivationSpace::make(options.batchTokens, e.plan_.widestInput));
   for (std::int32_t worker = 0; worker < threads; ++worker) {
     Worker space;
@@ -128,6 +135,7 @@ base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr
   e.tokens_.reserve(static_cast<std::size_t>(options.batchTokens));
   e.runs_.reserve(static_cast<std::size_t>(options.batchTokens));
   e.wanted_.reserve(static_cast<std::size_t>(options.logitRows));
+  e.wantedHidden_.reserve(static_cast<std::size_t>(options.hiddenRows));
   QUERN_TRY(e.makeAttention());
   e.workBytes_ = workBytesFor(program, kernels, options, threads);
   e.decodeWorkers_ = threads;
@@ -172,15 +180,56 @@ std::string CpuExecutable::description() const {
   return std::string(set) + ", " + std::to_string(threads()) + (threads() == 1 ? " thread" : " threads");
 }
 
+bool CpuExecutable::promptsAreDecodes() const {
+  if (kernels_.panelMatmul == nullptr) return true;
+  for (const Step& step : plan_.body) {
+    const auto* project = std::get_if<ProjectStep>(&step);
+    if (project != nullptr && project->quantizes) return false;
+  }
+  return true;
+}
+
+std::string CpuExecutable::numerics() const {
+  std::string name = "cpu " + std::to_string(kCpuArithmetic) + " " + kernels_.name;
+  for (const bool isLong : longRope_) name += isLong ? " long" : "";
+  return name;
+}
+
 std::span<float> CpuExecutable::logits(std::int32_t index) {
   QUERN_CHECK(index >= 0 && index < static_cast<std::int32_t>(wanted_.size()),
               "a row that was not asked for");
   return {row(Buffer::kLogits, index), static_cast<std::size_t>(program_.vocabulary)};
 }
 
+std::span<const float> CpuExecutable::hidden(std::int32_t index) const {
+  QUERN_CHECK(index >= 0 && index < static_cast<std::int32_t>(wantedHidden_.size()),
+              "a hidden state that was not asked for");
+  const auto width = static_cast<std::size_t>(program_.width);
+  return {hidden_.as<float>() + static_cast<std::size_t>(index) * width, width};
+}
+
+void CpuExecutable::copyBlock(std::uint32_t from, std::uint32_t to) {
+  const auto blocks = static_cast<std::uint32_t>(cache_.blocks());
+  QUERN_CHECK(from < blocks && to < blocks, "a block that the KV cache does not have");
+  if (from != to) cache_.copyBlock(from, to);
+}
+
+void CpuExecutable::readBlock(std::uint32_t block, std::span<std::byte> to) const {
+  QUERN_CHECK(block < static_cast<std::uint32_t>(cache_.blocks()), "a block that the KV cache does not have");
+  QUERN_CHECK(to.size() == cache_.blockBytes(), "a block's contents and their place differ in size");
+  cache_.readBlock(block, to.data());
+}
+
+void CpuExecutable::writeBlock(std::uint32_t block, std::span<const std::byte> from) {
+  QUERN_CHECK(block < static_cast<std::uint32_t>(cache_.blocks()), "a block that the KV cache does not have");
+  QUERN_CHECK(from.size() == cache_.blockBytes(), "a block's contents and their place differ in size");
+  cache_.writeBlock(block, from.data());
+}
+
 base::Result<void> CpuExecutable::check(const Batch& batch) const {
   std::size_t tokens = 0;
   std::size_t rows = 0;
+  std::size_t hiddenRows = 0;
   for (const Slice& slice : batch.slices) {
     tokens += slice.tokens.size();
     if (slice.tokens.empty()) return invalid("A slice has no tokens.");
@@ -188,6 +237,10 @@ base::Result<void> CpuExecutable::check(const Batch& batch) const {
       return invalid("A slice asks for more rows of logits than it has tokens.");
     }
     rows += static_cast<std::size_t>(slice.logitRows);
+    if (slice.hiddenRows < 0 || static_cast<std::size_t>(slice.hiddenRows) > slice.tokens.size()) {
+      return invalid("A slice asks for more hidden states than it has tokens.");
+    }
+    hiddenRows += static_cast<std::size_t>(slice.hiddenRows);
     if (slice.firstPosition < 0) return invalid("A slice begins before its sequence does.");
     const std::size_t end = static_cast<std::size_t>(slice.firstPosition) + slice.tokens.size();
     const std::size_t blocks = (end + kKvBlockTokens - 1) / kKvBlockTokens;
@@ -215,6 +268,11 @@ base::Result<void> CpuExecutable::check(const Batch& batch) const {
     return invalid("A batch asks for " + base::grouped(rows) + " rows of logits; this model was loaded for " +
                    base::grouped(static_cast<std::uint64_t>(options_.logitRows)) + ".");
   }
+  if (hiddenRows > static_cast<std::size_t>(options_.hiddenRows)) {
+    return invalid("A batch asks for " + base::grouped(hiddenRows) +
+                   " hidden states; this model was loaded for " +
+                   base::grouped(static_cast<std::uint64_t>(options_.hiddenRows)) + ".");
+  }
   return base::ok();
 }
 
@@ -225,6 +283,7 @@ void CpuExecutable::lay(const Batch& batch) {
   tokens_.clear();
   runs_.clear();
   wanted_.clear();
+  wantedHidden_.clear();
   std::int32_t panelTokens = 0;
   for (std::size_t s = 0; s < batch.slices.size(); ++s) {
     const Slice& slice = batch.slices[s];
@@ -240,6 +299,7 @@ void CpuExecutable::lay(const Batch& batch) {
       tokens_.push_back({slice.tokens[static_cast<std::size_t>(i)], slice.firstPosition + i, sliceIndex,
                          usesPanel ? panelTokens++ : -1});
       if (i >= count - slice.logitRows) wanted_.push_back(first + i);
+      if (i >= count - slice.hiddenRows) wantedHidden_.push_back(first + i);
     }
   }
   layAttention(batch);
@@ -261,6 +321,7 @@ void CpuExecutable::work(std::int32_t worker) {
   const auto tokens = static_cast<std::int64_t>(tokens_.size());
   for (const auto* steps : {&plan_.body, &plan_.head}) {
     const bool head = steps == &plan_.head;
+    if (head && !wantedHidden_.empty()) keepHidden(phase);
     if (head && wanted_.empty()) break;
     for (const Step& step : *steps) {
       std::visit(
@@ -304,6 +365,25 @@ void CpuExecutable::normAdd(const NormAddStep& step, std::int64_t token) {
   float* normed = row(step.in, token);
   kernels_.rmsNorm(normed, step.weight, step.epsilon, program_.width, normed);
   kernels_.add(row(Buffer::kResidual, token), normed, program_.width);
+}
+
+/// The norm is the one that the head's projection is fused with.
+void CpuExecutable::keepHidden(std::size_t& phase) {
+  const ProjectStep* normed = nullptr;
+  for (const Step& step : plan_.head) {
+    const auto* project = std::get_if<ProjectStep>(&step);
+    if (project != nullptr && project->prepare == ProjectStep::Prepare::kNorm) normed = project;
+  }
+  const std::int64_t width = program_.width;
+  overTokens(phase, static_cast<std::int64_t>(wantedHidden_.size()), [&](std::int64_t index) {
+    const std::int64_t token = wantedHidden_[static_cast<std::size_t>(index)];
+    float* to = hidden_.as<float>() + index * width;
+    if (normed == nullptr) {
+      std::copy_n(row(Buffer::kResidual, token), width, to);
+    } else {
+      kernels_.rmsNorm(row(normed->in, token), normed->norm, normed->epsilon, width, to);
+    }
+  });
 }
 
 void CpuExecutable::prepare(const ProjectStep& step, std::int64_t token, ActivationSpace& space, bool head) {

@@ -21,6 +21,9 @@ namespace quern::engine::runtime {
 /// Shares of a phase for each thread at most: with more of them a worker that was put aside costs less, with
 /// fewer the counters do.
 inline constexpr std::int64_t kSharesAThread = 4;
+/// To be raised with every change to kernels, plan or cache layout after which a token's key or value may
+/// differ in a bit: contents of the cache that were kept on disk are then not used again.
+inline constexpr int kCpuArithmetic = 1;
 /// Activations [tokens, cols] as floats and int8, with room for `tokens` rows of the widest input.
 class ActivationSpace {
  public:
@@ -60,9 +63,16 @@ class CpuExecutable : public Executable {
 
   base::Result<void> run(const Batch& batch) override;
   std::span<float> logits(std::int32_t index) override;
+  std::span<const float> hidden(std::int32_t index) const override;
   std::int32_t vocabularySize() const override { return program_.vocabulary; }
+  std::int32_t hiddenWidth() const override { return program_.width; }
+  bool promptsAreDecodes() const override;
+  std::string numerics() const override;
   std::int32_t kvBlocks() const override { return cache_.blocks(); }
-  void copyBlock(std::uint32_t from, std::uint32_t to) override { cache_.copyBlock(from, to); }
+  void copyBlock(std::uint32_t from, std::uint32_t to) override;
+  std::size_t blockBytes() const override { return cache_.blockBytes(); }
+  void readBlock(std::uint32_t block, std::span<std::byte> to) const override;
+  void writeBlock(std::uint32_t block, std::span<const std::byte> from) override;
   MemoryUse memory() const override;
   std::uint64_t bytesPerToken(std::int32_t position) const override;
   double readBandwidth() override;
@@ -119,6 +129,7 @@ class CpuExecutable : public Executable {
 
   void embed(const EmbedStep& step, std::int64_t token);
   void normAdd(const NormAddStep& step, std::int64_t token);
+  void keepHidden(std::size_t& phase);
   void project(const ProjectStep& step, std::int32_t worker, std::size_t& phase, bool head);
   void multiply(const ProjectStep& step, std::int64_t firstTile, std::int64_t lastTile,
                 ActivationSpace& space, const Run& run);
@@ -172,10 +183,12 @@ class CpuExecutable : public Executable {
   std::vector<Token> tokens_;
   std::vector<Run> runs_;
   std::vector<std::int32_t> wanted_;  ///< batch rows whose logits are asked for
+  std::vector<std::int32_t> wantedHidden_;
   std::vector<AttentionUnit> units_;
   std::int32_t unitsAShare_ = 1;
   bool fusesAttention_ = false;               ///< who attends for a head has also stored its key and value
   std::unique_ptr<AttentionSplit[]> splits_;  ///< kMostSplits
+  AlignedBuffer hidden_;                      ///< floats [hiddenRows, width]
   AlignedBuffer partials_;                    ///< floats
   std::size_t partialFloats_ = 0;
 };

@@ -1,6 +1,6 @@
-// The paged KV cache: blocks of kKvBlockTokens tokens; in a block, layer after layer; in a layer, head after head. So a
-// short conversation lies close together and touches few (huge) pages. What lies in a head's part of a block is drawn
-// in kernels/cpu/kv_layout.h.
+// The paged KV cache: blocks of kKvBlockTokens tokens; in a block, layer after layer; in a layer, head after
+// head. So a short conversation lies close together and touches few (huge) pages. What lies in a head's part
+// of a block is drawn in kernels/cpu/kv_layout.h.
 #pragma once
 
 #include <cstring>
@@ -22,6 +22,8 @@ inline kernels::cpu::KvType kernelType(KvCacheType type) {
       return kernels::cpu::KvType::kF16;
     case KvCacheType::kQ8_0:
       return kernels::cpu::KvType::kQ8_0;
+    case KvCacheType::kQ4_0:
+      return kernels::cpu::KvType::kQ4_0;
   }
   return kernels::cpu::KvType::kF16;
 }
@@ -40,6 +42,7 @@ class KvCache {
     cache.rowBytes_ = kernels::cpu::kvRowBytes(cache.type_, program.headDim);
     cache.headBytes_ = headBytes(program, type);
     cache.strideBytes_ = strideBytes(program, type);
+    cache.halfBytes_ = cache.strideBytes_ - cache.headBytes_;
     QUERN_ASSIGN(cache.keys_, AlignedBuffer::allocate(bytesFor(program, type, blocks) / 2));
     QUERN_ASSIGN(cache.values_, AlignedBuffer::allocate(bytesFor(program, type, blocks) / 2));
     return cache;
@@ -60,8 +63,19 @@ class KvCache {
   }
 
   void copyBlock(std::uint32_t from, std::uint32_t to) {
-    std::memcpy(keys(0, to, 0), keys(0, from, 0), strideBytes_);
-    std::memcpy(values(0, to, 0), values(0, from, 0), strideBytes_);
+    std::memcpy(keys(0, to, 0), keys(0, from, 0), halfBytes_);
+    std::memcpy(values(0, to, 0), values(0, from, 0), halfBytes_);
+  }
+
+  /// A block's contents: all of its keys, then all of its values.
+  std::size_t blockBytes() const { return 2 * halfBytes_; }
+  void readBlock(std::uint32_t block, std::byte* to) const {
+    std::memcpy(to, keys_.data() + offset(0, block, 0), halfBytes_);
+    std::memcpy(to + halfBytes_, values_.data() + offset(0, block, 0), halfBytes_);
+  }
+  void writeBlock(std::uint32_t block, const std::byte* from) {
+    std::memcpy(keys(0, block, 0), from, halfBytes_);
+    std::memcpy(values(0, block, 0), from + halfBytes_, halfBytes_);
   }
 
  private:
@@ -85,6 +99,7 @@ class KvCache {
   std::size_t rowBytes_ = 0;
   std::size_t headBytes_ = 0;
   std::size_t strideBytes_ = 0;
+  std::size_t halfBytes_ = 0;  ///< a block's keys, or its values
   AlignedBuffer keys_;
   AlignedBuffer values_;
 };

@@ -109,6 +109,17 @@ struct SimdAvx2 {
     return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(all)),
             _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(all, 8)))};
   }
+  static Floats loadNibbles(const std::byte* p, bool high) {
+    const __m128i both = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m128i four =
+        _mm_and_si128(_mm_srl_epi16(both, _mm_cvtsi32_si128(high ? 4 : 0)), _mm_set1_epi8(15));
+    const __m128i all = _mm_sub_epi8(four, _mm_set1_epi8(8));
+    return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(all)),
+            _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(all, 8)))};
+  }
+  static Floats loadNibblesTimes(const std::byte* p, bool high, float scale) {
+    return mul(loadNibbles(p, high), set(scale));
+  }
   static std::int32_t storeInt8(Floats x, std::int8_t* p) {
     const __m256i a = _mm256_cvtps_epi32(x.a);
     const __m256i b = _mm256_cvtps_epi32(x.b);

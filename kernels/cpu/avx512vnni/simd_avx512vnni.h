@@ -66,6 +66,16 @@ struct SimdAvx512 {
   static Floats loadInt8(const std::byte* p) {
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
   }
+  static Floats nibbles() { return _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7); }
+  /// The permutation looks at the lowest four bits of its indices only.
+  static Floats lookUpNibbles(const std::byte* p, bool high, Floats table) {
+    const __m512i both = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    return _mm512_permutexvar_ps(high ? _mm512_srli_epi32(both, 4) : both, table);
+  }
+  static Floats loadNibbles(const std::byte* p, bool high) { return lookUpNibbles(p, high, nibbles()); }
+  static Floats loadNibblesTimes(const std::byte* p, bool high, float scale) {
+    return lookUpNibbles(p, high, mul(nibbles(), set(scale)));
+  }
   static std::int32_t storeInt8(Floats a, std::int8_t* p) {
     const __m512i whole = _mm512_cvtps_epi32(a);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(whole));

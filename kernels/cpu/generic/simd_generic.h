@@ -83,6 +83,17 @@ struct SimdGeneric {
   static Floats loadInt8(const std::byte* p) {
     return each([&](int i) { return static_cast<float>(static_cast<std::int8_t>(p[i])); });
   }
+  /// Sixteen bytes, of each its high or low half minus 8.
+  static Floats loadNibbles(const std::byte* p, bool high) {
+    return each([&](int i) {
+      const int byte = static_cast<int>(p[i]);
+      return static_cast<float>((high ? byte >> 4 : byte & 15) - 8);
+    });
+  }
+  /// loadNibbles() · scale
+  static Floats loadNibblesTimes(const std::byte* p, bool high, float scale) {
+    return mul(loadNibbles(p, high), set(scale));
+  }
   /// Rounds to nearest even, writes 16 int8 and returns their sum.
   static std::int32_t storeInt8(const Floats& a, std::int8_t* p) {
     std::int32_t sum = 0;

@@ -89,7 +89,7 @@ void timeAttention(benchmark::State& state, const Kernels* table, KvType type) {
 
 void registerAttention(const Kernels& table) {
   const std::pair<const char*, KvType> types[] = {
-      {"f32", KvType::kF32}, {"f16", KvType::kF16}, {"q8_0", KvType::kQ8_0}};
+      {"f32", KvType::kF32}, {"f16", KvType::kF16}, {"q8_0", KvType::kQ8_0}, {"q4_0", KvType::kQ4_0}};
   for (const auto& [name, type] : types) {
     benchmark::RegisterBenchmark((std::string(table.name) + "/attend/" + name).c_str(), timeAttention, &table,
                                  type)

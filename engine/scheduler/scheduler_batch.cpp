@@ -1,0 +1,249 @@
+// Which tokens a step computes.
+
+#include <algorithm>
+
+#include "engine/scheduler/lookup_proposer.h"
+#include "engine/scheduler/scheduler.h"
+
+namespace quern::engine::scheduler {
+namespace {
+
+using runtime::kKvBlockTokens;
+
+}  // namespace
+
+/// Answers first, each with its next token; then slices of prompts, the most urgent first, as the budget
+/// allows.
+void Scheduler::fill() {
+  slices_.clear();
+  batch_.clear();
+  claims_.clear();
+  order_ = running_;
+  std::sort(order_.begin(), order_.end(), [&](const auto& a, const auto& b) { return isBefore(*a, *b); });
+  addDecodes();
+  addPrompts();
+  addDrafts();
+  lay();
+}
+
+void Scheduler::addDecodes() {
+  std::int32_t room = options_.batchTokens;
+  for (const auto& sequence : order_) {
+    if (!sequence->isDecoding() || room == 0 || !isRunning(sequence)) continue;
+    sequence->planned = 1;
+    if (grow(sequence, 1)) {
+      batch_.push_back(sequence);
+      --room;
+    }
+  }
+}
+
+void Scheduler::addPrompts() {
+  const auto decoding = static_cast<std::int32_t>(batch_.size());
+  const auto prefilling = static_cast<std::int32_t>(
+      std::count_if(running_.begin(), running_.end(), [](const auto& s) { return !s->isDecoding(); }));
+  if (prefilling == 0) return;
+  std::int32_t budget = budget_.promptTokens(decoding, prefilling);
+  for (const auto& sequence : order_) {
+    if (budget == 0) break;
+    if (sequence->isDecoding() || !isRunning(sequence)) continue;
+    // What another has computed since is taken over; what another computes in this step is waited for.
+    const std::int32_t found = takeKnown(*sequence);
+    if (found > 0) {
+      sequence->found(found);
+      report_.cached += static_cast<std::uint64_t>(found);
+    }
+    if (isClaimed(*sequence)) continue;
+    // One slice has one class.
+    const auto all = static_cast<std::int32_t>(sequence->tokens.size());
+    const std::int32_t end = sequence->computed < sequence->promptEnd ? sequence->promptEnd : all;
+    const std::int32_t tokens = std::min(end - sequence->computed, budget);
+    if (!grow(sequence, tokens)) continue;
+    claim(*sequence);
+    sequence->planned = tokens;
+    batch_.push_back(sequence);
+    budget -= tokens;
+  }
+}
+
+/// Guesses how answers go on, as far as checking them pays: rows that are added to the batch.
+void Scheduler::addDrafts() {
+  if (options_.speculation == Speculation::kOff) return;
+  DraftLength::Step step;
+  step.sequences = 0;
+  std::int32_t rows = 0;
+  std::int32_t tokens = 0;
+  std::int32_t prompts = 0;
+  for (const auto& sequence : batch_) {
+    sequence->guessed.clear();
+    tokens += sequence->planned;
+    rows += sequence->left() == sequence->planned ? 1 : 0;
+    (sequence->isDecoding() ? step.sequences : prompts) += sequence->planned;
+  }
+  if (step.sequences == 0) return;
+  step.mostDrafts = std::min(options_.batchTokens - tokens, options_.parallel + kDraftRows - rows);
+  step.otherSeconds = prompts * budget_.secondsBeside();
+  propose(step);
+  draftLength_.choose(proposals_, step);
+  for (const auto& sequence : batch_) {
+    const auto& drafts = sequence->proposal.tokens;
+    if (!sequence->isDecoding() || !sequence->proposer || drafts.empty()) continue;
+    // Nobody makes room for guesses.
+    while (static_cast<std::int32_t>(sequence->blocks.size()) * kKvBlockTokens <=
+           sequence->computed + static_cast<std::int32_t>(drafts.size())) {
+      const auto block = pool_.take();
+      if (!block) break;
+      sequence->blocks.push_back(*block);
+    }
+    const auto room = static_cast<std::int32_t>(sequence->blocks.size()) * kKvBlockTokens;
+    sequence->proposal.cut(static_cast<std::size_t>(room - sequence->computed - 1));
+    if (drafts.empty()) continue;
+    sequence->guessed.assign(1, sequence->tokens.back());
+    sequence->guessed.insert(sequence->guessed.end(), drafts.begin(), drafts.end());
+    sequence->planned = static_cast<std::int32_t>(sequence->guessed.size());
+  }
+}
+
+void Scheduler::propose(const DraftLength::Step& step) {
+  proposals_.clear();
+  asks_.clear();
+  for (const auto& sequence : batch_) {
+    sequence->proposal.clear();
+    if (!sequence->isDecoding() || !sequence->request().speculate) continue;
+    if (!sequence->proposer) {
+      if (draftModel_) {
+        sequence->proposer = draftModel_->follow();
+      } else {
+        sequence->proposer = std::make_unique<LookupProposer>(
+            [this](std::int32_t token) { return tokenizer_->endsGeneration(token); });
+      }
+    }
+    const auto all = static_cast<std::int32_t>(sequence->tokens.size());
+    std::int32_t most =
+        std::min(draftLength_.wanted(*sequence->proposer, step), options_.contextTokens - all - 1);
+    if (const std::int32_t limit = sequence->request().maxTokens; limit >= 0) {
+      most = std::min(most, limit - sequence->generated() - 1);
+    }
+    most = std::max(most, 0);
+    proposals_.push_back(&sequence->proposal);
+    if (draftModel_ && most > 0) {
+      asks_.push_back({static_cast<DraftModel::Follower*>(sequence->proposer.get()), sequence->tokens, most,
+                       &sequence->sampler(), &sequence->proposal});
+    } else {
+      sequence->proposer->propose(sequence->tokens, most, sequence->sampler(), sequence->proposal);
+    }
+  }
+  if (asks_.empty()) return;
+  // Two pools of workers would take the cores from each other.
+  executable_.setActive(false);
+  draftModel_->proposeAll(asks_);
+  executable_.setActive(true);
+}
+
+/// Does a sequence that is in this batch already compute the block that this one needs next?
+bool Scheduler::isClaimed(const Sequence& sequence) const {
+  const std::int32_t index = sequence.published;
+  // Whoever has begun a block goes on, and whoever needs the logits of its last token as well.
+  if (!mayReuse(sequence) || index * kKvBlockTokens != sequence.computed ||
+      (index + 1) * kKvBlockTokens >= static_cast<std::int32_t>(sequence.tokens.size())) {
+    return false;
+  }
+  const auto own = sequence.tokensOf(index, kKvBlockTokens);
+  return claims_.contains(sequence.place.key.next(own, classOf(sequence, index)));
+}
+
+/// Says which block the sequence works on: the others with the same beginning wait until it is known.
+void Scheduler::claim(const Sequence& sequence) {
+  const auto own = sequence.tokensOf(sequence.published, kKvBlockTokens);
+  if (!mayReuse(sequence) || own.size() < static_cast<std::size_t>(kKvBlockTokens)) return;
+  claims_.insert(sequence.place.key.next(own, classOf(sequence, sequence.published)));
+}
+
+/// Sees to it that the sequence has blocks for its next `tokens` tokens, if others who are less urgent must
+/// make room for it, and if it has to make room itself: then false.
+bool Scheduler::grow(const SequencePtr& sequence, std::int32_t tokens) {
+  const std::int32_t needed = (sequence->computed + tokens + kKvBlockTokens - 1) / kKvBlockTokens;
+  while (static_cast<std::int32_t>(sequence->blocks.size()) < needed) {
+    if (const auto block = pool_.take()) {
+      sequence->blocks.push_back(*block);
+      continue;
+    }
+    const SequencePtr other = victim();
+    preempt(other);
+    if (other == sequence) return false;
+  }
+  return true;
+}
+
+bool Scheduler::isRunning(const SequencePtr& sequence) const {
+  return std::find(running_.begin(), running_.end(), sequence) != running_.end();
+}
+
+/// The batch as slices. Later than choosing: whoever was chosen may have had to make room after all.
+void Scheduler::lay() {
+  for (const auto& sequence : batch_) {
+    const auto begin = static_cast<std::size_t>(sequence->computed);
+    runtime::Slice slice;
+    slice.tokens = std::span(sequence->tokens).subspan(begin);
+    if (!sequence->guessed.empty()) slice.tokens = sequence->guessed;
+    slice.tokens = slice.tokens.first(static_cast<std::size_t>(sequence->planned));
+    slice.firstPosition = sequence->computed;
+    slice.blockTable = sequence->blocks;
+    slice.isPrompt = sequence->computed < sequence->promptEnd;
+    const bool isLast = begin + slice.tokens.size() == sequence->tokens.size();
+    const bool isEmbedded = sequence->request().pooling != Pooling::kNone;
+    slice.logitRows = isLast && !isEmbedded ? 1 : 0;
+    if (!sequence->guessed.empty()) slice.logitRows = sequence->planned;
+    if (isEmbedded) {
+      const bool onlyLast = sequence->request().pooling == Pooling::kLast;
+      slice.hiddenRows = onlyLast ? (isLast ? 1 : 0) : sequence->planned;
+    }
+    slices_.push_back(slice);
+  }
+}
+
+void Scheduler::rehearse() {
+  time_ = now_();
+  if (!rehearsal_) {
+    if (rehearsals_.empty()) return;
+    Request request;
+    request.prompt = std::move(rehearsals_.front());
+    rehearsals_.pop_front();
+    request.sampling.temperature = 0;
+    rehearsal_ = std::make_shared<Sequence>(
+        std::make_shared<Job>(RequestId{0}, std::move(request), nullptr, time_), 0, tokenizer_);
+  }
+  Sequence& sequence = *rehearsal_;
+  takeKnown(sequence);
+  // Whole blocks only: nothing else is of use to anybody.
+  const auto whole = static_cast<std::int32_t>(sequence.tokens.size()) / kKvBlockTokens * kKvBlockTokens;
+  const std::int32_t slice = std::max(kKvBlockTokens, budget_.promptTokens(0, 1) / 4);
+  const std::int32_t tokens = std::min({whole - sequence.computed, slice, options_.batchTokens});
+  bool goesOn = tokens > 0;
+  while (goesOn &&
+         static_cast<std::int32_t>(sequence.blocks.size()) * kKvBlockTokens < sequence.computed + tokens) {
+    const auto block = pool_.take();
+    goesOn = block.has_value();
+    if (block) sequence.blocks.push_back(*block);
+  }
+  if (goesOn) {
+    sequence.planned = tokens;
+    sequence.guessed.clear();
+    slices_.clear();
+    batch_.assign(1, rehearsal_);
+    lay();
+    slices_.front().logitRows = 0;
+    goesOn = static_cast<bool>(executable_.run({slices_}));
+    batch_.clear();
+  }
+  if (goesOn) {
+    sequence.computed += tokens;
+    publish(sequence);
+  } else {
+    freeBlocks(sequence, false);
+    rehearsal_.reset();
+  }
+  look();
+}
+
+}  // namespace quern::engine::scheduler

@@ -1,0 +1,75 @@
+#include "engine/scheduler/step_budget.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace quern::engine::scheduler {
+namespace {
+
+/// The weight of a new measurement: some ten steps decide.
+constexpr double kNews = 0.1;
+/// Prompts must get on whatever the target says: the fewest tokens for which kernels have a form.
+constexpr std::int32_t kLeast = 4;
+/// Until it is known what a token costs.
+constexpr std::int32_t kUnknown = 32;
+/// While most work is in answers, a prompt may make their steps so much longer: it is not to be felt.
+constexpr double kStretch = 1.7;
+/// A step of prompts alone makes nobody wait but a request that comes in or is cancelled meanwhile.
+constexpr double kAloneTargets = 4;
+
+std::int32_t tokensIn(double seconds, double cost, std::int32_t room) {
+  return std::min(room, static_cast<std::int32_t>(std::clamp<double>(seconds / cost, kLeast, 1e6)));
+}
+
+double mixed(double known, double news) { return known == 0 ? news : known + kNews * (news - known); }
+
+}  // namespace
+
+StepBudget::StepBudget(std::chrono::duration<double> target, std::int32_t most)
+    : target_(target.count()), most_(most) {}
+
+double StepBudget::decodeSeconds(std::int32_t rows) const {
+  // The nearest count that was seen; fewer rows do not take longer.
+  const auto seen = static_cast<std::int32_t>(decodeSeconds_.size());
+  for (std::int32_t away = 0; away < std::max(seen, rows); ++away) {
+    for (const std::int32_t at : {rows - away, rows + away}) {
+      if (at > 0 && at < seen && decodeSeconds_[static_cast<std::size_t>(at)] > 0) {
+        return decodeSeconds_[static_cast<std::size_t>(at)];
+      }
+    }
+  }
+  return 0;
+}
+
+std::int32_t StepBudget::promptTokens(std::int32_t decoding, std::int32_t prefilling) const {
+  const std::int32_t room = std::max(0, most_ - decoding);
+  if (decoding == 0) {
+    // The first prompt tells what one costs.
+    return aloneSeconds_ == 0 ? room : tokensIn(kAloneTargets * target_, aloneSeconds_, room);
+  }
+  const double cost = besideSeconds_ > 0 ? besideSeconds_ : aloneSeconds_;
+  if (cost == 0) return std::min(room, kUnknown);
+  const double alone = decodeSeconds(decoding);
+  double seconds = target_ - alone;
+  if (prefilling < decoding && alone > 0) seconds = std::min(seconds, (kStretch - 1) * alone);
+  return tokensIn(seconds, cost, room);
+}
+
+void StepBudget::measured(std::int32_t decodeRows, std::int32_t promptTokens,
+                          std::chrono::duration<double> time) {
+  const double seconds = time.count();
+  if (promptTokens > 0) {
+    if (promptTokens < kLeast) return;  // a prompt's last tokens say nothing about a slice
+    const double decode = decodeRows > 0 ? decodeSeconds(decodeRows) : 0;
+    if (decodeRows > 0 && decode == 0) return;
+    double& known = decodeRows > 0 ? besideSeconds_ : aloneSeconds_;
+    known = mixed(known, std::max(1e-9, (seconds - decode) / promptTokens));
+    return;
+  }
+  if (decodeRows <= 0) return;
+  const auto at = static_cast<std::size_t>(decodeRows);
+  if (decodeSeconds_.size() <= at) decodeSeconds_.resize(at + 1, 0);
+  decodeSeconds_[at] = mixed(decodeSeconds_[at], seconds);
+}
+
+}  // namespace quern::engine::scheduler

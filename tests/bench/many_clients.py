@@ -1,0 +1,229 @@
+"""Many clients at once: Quern in process beside llama-server over loopback, in turns. Started by many_clients.sh, which
+has built the peer. Both sides get the same texts, greedy, past the end of the answer; every round has new ones, so that
+nothing is known from before. Standard library only."""
+
+import argparse
+import asyncio
+import json
+import math
+import os
+import pathlib
+import random
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+GOALS = {"tokens_per_second": ("≥", 3.0), "first_token_ms": ("≤", 0.25)}
+SUBJECTS = ("the mill by the river", "a lighthouse in winter", "the old railway bridge", "bees and their hives",
+            "a city of glass", "how bread is baked", "the long way home", "a clock that runs backwards")
+ASKS = ("Explain it to a child of ten and give one example from everyday life.",
+        "Write a short letter about it to a friend who has never seen it.",
+        "List three things that people often get wrong about it, and say why.",
+        "Tell its history in a few plain sentences and end with a question.")
+
+
+def make_prompts(count, seed):
+    """Texts of some 30 to 60 tokens that differ from the first word on: no block of a cache is shared by two."""
+    source = random.Random(seed)
+    words = "amber birch cedar delta ember flint grove heron ivory jetty knoll larch maple north ochre pearl".split()
+    texts = []
+    for number in range(count):
+        beginning = " ".join(source.choice(words) for _ in range(6 + number % 12))
+        texts.append(f"{source.randrange(10**6)} {beginning}. Think of {source.choice(SUBJECTS)}. {source.choice(ASKS)}")
+    return texts
+
+
+def percentile(values, share):
+    """The nearest rank, as many_clients.cpp has it."""
+    return sorted(values)[max(1, math.ceil(share * len(values))) - 1]
+
+
+async def ask(port, prompt, tokens):
+    """One client: (when it asked, when each token came, how many the server counted)."""
+    body = json.dumps({"prompt": prompt, "n_predict": tokens, "temperature": 0, "ignore_eos": True, "stream": True,
+                       "cache_prompt": False}).encode()
+    asked = time.monotonic()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(b"POST /completion HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                     b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        arrivals, counted = [], 0
+        while line := await reader.readline():
+            if not line.startswith(b"data: {"):
+                continue
+            now = time.monotonic()
+            event = json.loads(line[6:])
+            if "error" in event:
+                raise RuntimeError(f"llama-server: {event['error']}")
+            if event.get("stop"):
+                counted = event["tokens_predicted"]
+                break
+            arrivals.append(now)
+        return asked, arrivals, counted
+    finally:
+        writer.close()
+
+
+async def ask_all(port, prompts, tokens):
+    return await asyncio.gather(*(ask(port, prompt, tokens) for prompt in prompts))
+
+
+def summary(answers, tokens):
+    first, between, begin, end = [], [], math.inf, 0
+    for asked, arrivals, counted in answers:
+        if counted != tokens or not arrivals:
+            sys.exit(f"llama-server made {counted} tokens instead of {tokens}.")
+        first.append((arrivals[0] - asked) * 1000)
+        between += [(b - a) * 1000 for a, b in zip(arrivals, arrivals[1:])]
+        begin, end = min(begin, asked), max(end, arrivals[-1])
+    return {"clients": len(answers), "tokens": tokens * len(answers), "seconds": end - begin,
+            "tokens_per_second": tokens * len(answers) / (end - begin),
+            "first_token_ms": {"p50": percentile(first, 0.5), "p99": percentile(first, 0.99)},
+            "inter_token_ms": {"p50": percentile(between, 0.5), "p99": percentile(between, 0.99)}}
+
+
+class LlamaServer:
+    """A server of its own for each round; it ends with the `with`."""
+
+    def __init__(self, options):
+        self.options = options
+
+    def __enter__(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        slots = self.options.clients
+        command = [self.options.peer + "/llama-server", "-m", self.options.model, "-np", str(slots),
+                   "-c", str(slots * (256 + self.options.tokens)), "-t", str(self.options.threads),
+                   "-tb", str(self.options.threads), "--host", "127.0.0.1", "--port", str(self.port), "--no-ui"]
+        self.log = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL,
+                                        env=dict(os.environ, LD_LIBRARY_PATH=self.options.peer))
+        try:
+            self.wait_until_ready()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def wait_until_ready(self):
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            if self.process.poll() is not None:
+                self.log.seek(0)
+                sys.exit("llama-server ended: " + self.log.read().decode(errors="replace")[-400:])
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=2) as answer:
+                    if answer.status == 200:
+                        return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+        sys.exit("llama-server was not ready after 60 seconds.")
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+
+def measure_peer(options, seed):
+    with LlamaServer(options) as server:
+        work = ask_all(server.port, make_prompts(options.clients, seed), options.tokens)
+        answers = asyncio.run(asyncio.wait_for(work, options.limit))
+    return [summary(answers, options.tokens)]
+
+
+def measure_quern(options, seed):
+    counts = sorted({count for count in (1, 8, 16, 32) if count < options.clients} | {options.clients})
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        # The peer's prompts for the same number of clients.
+        json.dump([make_prompts(count, seed if count == options.clients else f"{seed}-{count}") for count in counts],
+                  file)
+        file.flush()
+        command = [options.program, "-m", options.model, "--prompts", file.name, "-n", str(options.tokens),
+                   "-t", str(options.threads), "--clients", ",".join(map(str, counts))]
+        done = subprocess.run(command, stdout=subprocess.PIPE, timeout=options.limit, check=False)
+    if done.returncode != 0:
+        sys.exit(f"many_clients failed ({done.returncode}).")
+    return json.loads(done.stdout)["runs"]
+
+
+def value_of(run, key):
+    name, _, part = key.partition(".")
+    return run[name][part] if part else run[name]
+
+
+def median(runs, key):
+    return statistics.median(value_of(run, key) for run in runs)
+
+
+def print_tables(samples, options):
+    ours = [runs[-1] for runs in samples["quern"]]
+    theirs = [runs[-1] for runs in samples["llama-server"]]
+    print(f"{options.clients} clients × {options.tokens} tokens, {options.threads} threads, "
+          f"{len(ours)} round(s) in turns, medians")
+    print(f"\n| {'':<22} | {'Quern':>8} | {'llama-server':>12} | {'ratio':>6} | goal |")
+    print("|" + "-" * 24 + "|---------:|-------------:|-------:|------|")
+    for key, text in (("tokens_per_second", "tokens/s in sum"), ("first_token_ms.p50", "first token p50, ms"),
+                      ("first_token_ms.p99", "first token p99, ms"), ("inter_token_ms.p50", "between tokens p50, ms"),
+                      ("inter_token_ms.p99", "between tokens p99, ms")):
+        a, b = median(ours, key), median(theirs, key)
+        goal = ""
+        if not key.endswith("p99") and key.partition(".")[0] in GOALS:
+            sign, wanted = GOALS[key.partition(".")[0]]
+            met = a / b >= wanted if sign == "≥" else a / b <= wanted
+            goal = f"{sign} {wanted:g}: " + ("met" if met else "missed")
+        print(f"| {text:<22} | {a:>8.1f} | {b:>12.1f} | {a / b:>6.2f} | {goal} |")
+    print("\n| Quern, clients | tokens/s | × one client | first token p50, ms | between tokens p50, ms |")
+    print("|---------------:|---------:|-------------:|--------------------:|-----------------------:|")
+    alone = median([runs[0] for runs in samples["quern"]], "tokens_per_second")
+    for runs in zip(*samples["quern"]):
+        speed = median(runs, "tokens_per_second")
+        print(f"| {runs[0]['clients']} | {speed:.0f} | {speed / alone:.1f} | {median(runs, 'first_token_ms.p50'):.1f} | "
+              f"{median(runs, 'inter_token_ms.p50'):.1f} |")
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(prog="many_clients.sh", description="Quern beside llama-server, in turns.")
+    for hidden in ("--root", "--peer", "--model"):
+        parser.add_argument(hidden, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--tokens", type=int, default=64, help="of each answer (64)")
+    parser.add_argument("--threads", type=int, default=2, help="of each side (2)")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="one round")
+    parser.add_argument("--limit", type=float, default=120, help="seconds that one side may take in a round (120)")
+    parser.add_argument("--json", action="store_true", help="all samples, for a machine to read")
+    options = parser.parse_args()
+    programs = [pathlib.Path(options.root) / "build" / preset / "bin/many_clients" for preset in ("release", "headless")]
+    options.program = next((str(path) for path in programs if path.exists()), None)
+    if options.program is None:
+        parser.error("there is no build/release or build/headless with many_clients: build it with the tests")
+    options.rounds = 1 if options.quick else max(1, options.rounds)
+    return options
+
+
+def main():
+    options = parse_arguments()
+    samples = {"quern": [], "llama-server": []}
+    sides = [("quern", measure_quern), ("llama-server", measure_peer)]
+    for turn in range(options.rounds):
+        for name, measure in sides if turn % 2 == 0 else reversed(sides):
+            samples[name].append(measure(options, turn))
+    if options.json:
+        print(json.dumps(samples, indent=2))
+    else:
+        print_tables(samples, options)
+
+
+if __name__ == "__main__":
+    main()
