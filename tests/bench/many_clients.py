@@ -10,6 +10,7 @@ import os
 import pathlib
 import random
 import resource
+import signal
 import socket
 import statistics
 import subprocess
@@ -225,6 +226,8 @@ def parse_arguments():
 
 def main():
     options = parse_arguments()
+    # As an exception, so that the server ends, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     samples = {"quern": [], "llama-server": []}
     others = {"quern": [], "llama-server": []}
     sides = [("quern", measure_quern), ("llama-server", measure_peer)]
