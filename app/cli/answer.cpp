@@ -112,7 +112,9 @@ nlohmann::ordered_json answerJson(const Answer& answer) {
           {"usage",
            {{"prompt_tokens", answer.usage.promptTokens},
             {"cached_tokens", answer.usage.cachedTokens},
-            {"completion_tokens", answer.usage.completionTokens}}},
+            {"completion_tokens", answer.usage.completionTokens},
+            {"drafted_tokens", answer.usage.draftedTokens},
+            {"accepted_tokens", answer.usage.acceptedTokens}}},
           {"timings",
            {{"queue_ms", timings.queueMs},
             {"prompt_ms", timings.promptMs},
@@ -129,6 +131,10 @@ std::string statsText(const Answer& answer) {
                      fixedText(answer.timings.firstTokenMs, 0) + " ms";
   if (answer.timings.bandwidthShare > 0) {
     text += " · " + fixedText(answer.timings.bandwidthShare * 100, 0) + " % of the memory's bandwidth";
+  }
+  if (answer.usage.draftedTokens > 0) {
+    text += " · " + std::to_string(answer.usage.acceptedTokens) + " of " +
+            std::to_string(answer.usage.draftedTokens) + " guesses right";
   }
   return text + " · " + std::string(finishReasonName(answer.reason));
 }

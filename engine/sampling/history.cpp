@@ -39,6 +39,13 @@ History::History(const Parameters& parameters, std::int32_t vocabularySize,
   if (repeats_) matches_.reserve(tokens_.capacity());
 }
 
+void History::follow(const History& other) {
+  // In place: a follower that has the room once allocates nothing.
+  tokens_.assign(other.tokens_.begin(), other.tokens_.end());
+  slot_ = other.slot_;
+  seen_ = other.seen_;
+}
+
 void History::countUp(std::int32_t token) {
   std::int32_t& slot = slot_[static_cast<std::size_t>(token)];
   if (slot < 0) {

@@ -17,6 +17,9 @@ class History {
   bool hasPenalties() const { return counting_; }
   bool hasDry() const { return repeats_; }
 
+  /// Stands where `other`, which has the same parameters, stands.
+  void follow(const History& other);
+
   /// Ids outside the vocabulary are ignored. The list grows by doubling where a window has no end.
   void accept(std::int32_t token);
 

@@ -36,6 +36,16 @@ struct Sampler::State {
         history(wanted, vocabulary, std::move(breakers)),
         mu(2.0 * wanted.mirostatTau) {}
 
+  /// Without the room for one call's work.
+  State(const State& other)
+      : parameters(other.parameters),
+        vocabularySize(other.vocabularySize),
+        seed(other.seed),
+        random(other.random),
+        history(other.history),
+        mu(other.mu) {}
+  State& operator=(const State&) = delete;
+
   void penalties();
   void dry();
   void truncate(Stage stage);
@@ -172,9 +182,22 @@ std::int32_t Sampler::State::draw() {
 Sampler::Sampler(const Parameters& parameters, std::int32_t vocabularySize,
                  std::vector<std::vector<std::int32_t>> breakers)
     : state_(std::make_unique<State>(parameters, vocabularySize, std::move(breakers))) {}
+Sampler::Sampler(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Sampler::~Sampler() = default;
 Sampler::Sampler(Sampler&&) noexcept = default;
 Sampler& Sampler::operator=(Sampler&&) noexcept = default;
+
+Sampler Sampler::clone() const { return Sampler(std::make_unique<State>(*state_)); }
+
+void Sampler::follow(const Sampler& original) {
+  State& s = *state_;
+  const State& o = *original.state_;
+  QUERN_CHECK(s.seed == o.seed && s.vocabularySize == o.vocabularySize,
+              "a sampler follows the one that it was cloned from");
+  s.random = o.random;
+  s.mu = o.mu;
+  s.history.follow(o.history);
+}
 
 void Sampler::accept(std::int32_t token) { state_->history.accept(token); }
 

@@ -67,6 +67,13 @@ class Sampler {
   Sampler(Sampler&&) noexcept;
   Sampler& operator=(Sampler&&) noexcept;
 
+  /// One that will pick from now on what this one will pick, if it is shown the same logits and tokens: same
+  /// random numbers, same tokens seen. The two know nothing of each other afterwards.
+  Sampler clone() const;
+  /// For a clone that has gone its own way: stands again where `original`, whose clone it is, stands now.
+  /// Copies much less than clone() does.
+  void follow(const Sampler& original);
+
   /// Tells the penalties about a token of the prompt or the answer.
   void accept(std::int32_t token);
   /// Picks from `logits` [vocabularySize], which is overwritten.
@@ -76,6 +83,7 @@ class Sampler {
 
  private:
   struct State;
+  explicit Sampler(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 

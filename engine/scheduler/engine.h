@@ -28,6 +28,16 @@ class Template;
 
 namespace quern::engine::scheduler {
 
+/// Who guesses several tokens of an answer ahead, to be checked in one step where that pays. Answers are the
+/// same either way.
+enum class Speculation : std::uint8_t {
+  kOff,
+  kLookup,     ///< the text itself: what repeats is copied
+  kDraftModel  ///< a small model with the same vocabulary: LoadOptions::draftModel
+};
+/// Drafts that a step checks at most.
+inline constexpr std::int32_t kDraftRows = 16;
+
 struct LoadOptions {
   std::int32_t contextTokens = 0;  ///< tokens a request may hold; 0: the model's own, at most 8,192
   std::int32_t parallel = 1;       ///< requests decoded together
@@ -46,6 +56,12 @@ struct LoadOptions {
   std::chrono::milliseconds interTokenTarget{100};
   /// Compute answers again as the prompts that they will be a part of, when there is nothing else to do.
   bool rehearse = true;
+  /// A folder where known beginnings go that the cache gives up, and all of them when the engine ends; empty:
+  /// they are lost. Prompts are private: it is made for its owner alone.
+  std::filesystem::path prefixFolder;
+  std::uint64_t prefixBytes = 1ULL << 30;  ///< that all models' beginnings may take there
+  Speculation speculation = Speculation::kLookup;
+  std::filesystem::path draftModel;
   bool embeddings = false;  ///< requests may ask for embeddings, which takes memory
   std::string kernels;      ///< see runtime::CompileOptions
 };
@@ -99,6 +115,13 @@ class Engine {
   /// Takes effect within one step; unknown ids are ignored.
   virtual void cancel(RequestId request) = 0;
   virtual Stats stats() const = 0;
+
+  /// Writes what the cache knows of the beginning of `tokens` (a conversation's prompt) to a file, and makes
+  /// it known again, in this process or a later one. Both return the number of tokens, in whole blocks, and
+  /// wait for the disk: not for the thread of a window. Errors: kIo, kNotFound, kUnsupported.
+  virtual base::Result<std::int32_t> saveState(std::vector<std::int32_t> tokens,
+                                               const std::filesystem::path& path) = 0;
+  virtual base::Result<std::int32_t> restoreState(const std::filesystem::path& path) = 0;
 
   virtual const ModelInfo& info() const = 0;
   virtual const LoadOptions& options() const = 0;  ///< with the defaults filled in

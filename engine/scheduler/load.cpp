@@ -9,6 +9,7 @@
 #include "engine/scheduler/engine.h"
 #include "engine/scheduler/load_plan.h"
 #include "engine/scheduler/loop.h"
+#include "engine/scheduler/model_hash.h"
 #include "engine/template/template.h"
 #include "engine/tokenizer/tokenizer.h"
 
@@ -19,15 +20,22 @@ class LoadedEngine : public Engine {
  public:
   LoadedEngine(ModelInfo info, LoadOptions options, std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
                std::shared_ptr<const chat::Template> chatTemplate,
-               std::unique_ptr<runtime::Executable> executable)
+               std::unique_ptr<runtime::Executable> executable, Loop::Extras extras)
       : info_(std::move(info)),
         options_(std::move(options)),
         tokenizer_(std::move(tokenizer)),
         chatTemplate_(std::move(chatTemplate)),
-        loop_(std::move(executable), tokenizer_, options_) {}
+        loop_(std::move(executable), tokenizer_, options_, std::move(extras)) {}
 
   base::Result<RequestId> submit(Request request, std::shared_ptr<EventSink> sink) override {
     return loop_.submit(std::move(request), std::move(sink));
+  }
+  base::Result<std::int32_t> saveState(std::vector<std::int32_t> tokens,
+                                       const std::filesystem::path& path) override {
+    return loop_.saveState(std::move(tokens), path);
+  }
+  base::Result<std::int32_t> restoreState(const std::filesystem::path& path) override {
+    return loop_.restoreState(path);
   }
   void cancel(RequestId request) override { loop_.cancel(request); }
   Stats stats() const override { return loop_.stats(); }
@@ -75,6 +83,22 @@ struct Texts {
   std::shared_ptr<const chat::Template> chatTemplate;
 };
 
+base::Result<std::unique_ptr<DraftModel>> loadDraftModel(
+    const LoadOptions& options, const std::shared_ptr<const tokenizer::Tokenizer>& tokenizer) {
+  QUERN_ASSIGN(auto file, gguf::File::open(options.draftModel));
+  QUERN_ASSIGN(const model::Program program, model::buildProgram(*file));
+  QUERN_ASSIGN(const auto own, readTokenizer(*file, program));
+  QUERN_TRY(checkSameVocabulary(*tokenizer, *own));
+  QUERN_ASSIGN(const LoadPlan plan, planLoad(program, draftOptions(options)));
+  QUERN_ASSIGN(auto executable, runtime::makeCpuBackend()->compile(file, program, plan.compile, {}));
+  const DraftModel::Limits limits{static_cast<std::int32_t>(tokenizer->vocabularySize()),
+                                  plan.compile.contextTokens, plan.compile.batchTokens,
+                                  plan.compile.logitRows};
+  return std::make_unique<DraftModel>(std::move(executable), limits, [tokenizer](std::int32_t token) {
+    return tokenizer->endsGeneration(token);
+  });
+}
+
 }  // namespace
 
 base::Result<std::shared_ptr<Engine>> Engine::load(const std::filesystem::path& path,
@@ -99,12 +123,21 @@ base::Result<std::shared_ptr<Engine>> Engine::load(const std::filesystem::path& 
   Texts made = texts.get();
   QUERN_ASSIGN(auto tokenizer, std::move(made.tokenizer));
   QUERN_ASSIGN(auto executable, std::move(compiled));
+  Loop::Extras extras;
+  if (options.speculation == Speculation::kDraftModel) {
+    QUERN_ASSIGN(extras.draftModel, loadDraftModel(options, tokenizer));
+  }
+  extras.identity = {hashModel(*file, executable->numerics()), options.kvType, executable->blockBytes()};
+  if (!options.prefixFolder.empty()) {
+    QUERN_ASSIGN(extras.prefixStore,
+                 PrefixStore::open(options.prefixFolder, options.prefixBytes, extras.identity));
+  }
   options.threads = executable->threads();
   options.kvTokens = static_cast<std::int64_t>(executable->kvBlocks()) * runtime::kKvBlockTokens;
   if (progress && !progress(1.0)) return base::Error(base::ErrorCode::kCancelled, "Loading was cancelled.");
   return std::shared_ptr<Engine>(
       std::make_shared<LoadedEngine>(std::move(info), std::move(options), std::move(tokenizer),
-                                     std::move(made.chatTemplate), std::move(executable)));
+                                     std::move(made.chatTemplate), std::move(executable), std::move(extras)));
 }
 
 }  // namespace quern::engine::scheduler

@@ -53,6 +53,7 @@ base::Result<LoadPlan> planLoad(const model::Program& program, const LoadOptions
   compile.contextTokens = options.contextTokens;
   compile.batchTokens = options.batchTokens;
   compile.logitRows = options.parallel;
+  if (options.speculation != Speculation::kOff) compile.logitRows += kDraftRows;
   compile.hiddenRows = options.embeddings ? options.batchTokens : 0;
   compile.threads = options.threads;
   compile.kvType = options.kvType;
@@ -60,12 +61,30 @@ base::Result<LoadPlan> planLoad(const model::Program& program, const LoadOptions
   return plan;
 }
 
+LoadOptions draftOptions(const LoadOptions& options) {
+  LoadOptions draft;
+  draft.contextTokens = options.contextTokens;
+  draft.parallel = options.parallel;
+  draft.threads = options.threads;
+  draft.kvType = options.kvType;
+  draft.kernels = options.kernels;
+  draft.speculation = Speculation::kOff;
+  return draft;
+}
+
 base::Result<runtime::MemoryUse> estimateMemory(const std::filesystem::path& path,
                                                 const LoadOptions& options) {
   QUERN_ASSIGN(const auto file, gguf::File::open(path));
   QUERN_ASSIGN(const model::Program program, model::buildProgram(*file));
   QUERN_ASSIGN(const LoadPlan plan, planLoad(program, options));
-  return runtime::cpuMemoryNeed(*file, program, plan.compile);
+  QUERN_ASSIGN(runtime::MemoryUse use, runtime::cpuMemoryNeed(*file, program, plan.compile));
+  if (plan.options.speculation == Speculation::kDraftModel) {
+    QUERN_ASSIGN(const auto draft, estimateMemory(plan.options.draftModel, draftOptions(plan.options)));
+    use.weightBytes += draft.weightBytes;
+    use.kvBytes += draft.kvBytes;
+    use.workBytes += draft.workBytes;
+  }
+  return use;
 }
 
 }  // namespace quern::engine::scheduler

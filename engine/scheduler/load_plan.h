@@ -22,7 +22,11 @@ struct LoadPlan {
 /// Errors: kInvalidArgument.
 base::Result<LoadPlan> planLoad(const model::Program& program, const LoadOptions& wanted);
 
-/// What a model will hold when it is loaded: exactly what Engine::stats().memory will say then. Reads the
+/// What a draft model is loaded with beside a model that is loaded with `options`.
+LoadOptions draftOptions(const LoadOptions& options);
+
+/// What a model will hold when it is loaded: exactly what Engine::stats().memory will say then,
+/// its draft model included. Reads the
 /// head of the file only. Errors as Engine::load(), but for memory that is missing.
 base::Result<runtime::MemoryUse> estimateMemory(const std::filesystem::path& path,
                                                 const LoadOptions& options);

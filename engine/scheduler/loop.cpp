@@ -22,11 +22,20 @@ std::string number(std::size_t value) { return base::grouped(value); }
 }  // namespace
 
 Loop::Loop(std::unique_ptr<runtime::Executable> executable,
-           std::shared_ptr<const tokenizer::Tokenizer> tokenizer, const LoadOptions& options)
+           std::shared_ptr<const tokenizer::Tokenizer> tokenizer, const LoadOptions& options, Extras extras)
     : executable_(std::move(executable)),
       options_(options),
       scheduler_(*executable_, std::move(tokenizer), options) {
   totals_.memory = executable_->memory();
+  scheduler_.setIdentity(extras.identity);
+  if (extras.prefixStore) scheduler_.setPrefixStore(std::move(extras.prefixStore));
+  if (extras.draftModel) {
+    const runtime::MemoryUse more = extras.draftModel->executable().memory();
+    totals_.memory.weightBytes += more.weightBytes;
+    totals_.memory.kvBytes += more.kvBytes;
+    totals_.memory.workBytes += more.workBytes;
+    scheduler_.setDraftModel(std::move(extras.draftModel));
+  }
   totals_.kvBlocks = executable_->kvBlocks();
   scheduler_.bandwidth = [this](bool measure) { return bandwidth(measure); };
   scheduler_.changed = [this](const Scheduler::Report& report) { note(report); };
@@ -125,6 +134,26 @@ void Loop::cancel(RequestId request) {
   wake_.notify_all();
 }
 
+base::Result<std::int32_t> Loop::onEngineThread(Task task) {
+  auto result = task.get_future();
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return base::Error(base::ErrorCode::kCancelled, "The engine is shutting down.");
+    tasks_.push_back(std::move(task));
+  }
+  wake_.notify_all();
+  return result.get();
+}
+
+base::Result<std::int32_t> Loop::saveState(std::vector<std::int32_t> tokens,
+                                           const std::filesystem::path& path) {
+  return onEngineThread(Task([&] { return scheduler_.saveState(tokens, path); }));
+}
+
+base::Result<std::int32_t> Loop::restoreState(const std::filesystem::path& path) {
+  return onEngineThread(Task([&] { return scheduler_.restoreState(path); }));
+}
+
 Stats Loop::stats() const {
   const std::lock_guard lock(mutex_);
   Stats stats = totals_;
@@ -155,14 +184,18 @@ Stats Loop::stats() const {
 /// Hands what came in to the scheduler. False: the end.
 bool Loop::takeIn() {
   std::deque<std::shared_ptr<Job>> come;
+  std::deque<Task> tasks;
+  bool goesOn = false;
   {
     const std::lock_guard lock(mutex_);
-    if (stopping_) return false;
-    come.swap(inbox_);
+    goesOn = !stopping_;
+    tasks.swap(tasks_);
+    if (goesOn) come.swap(inbox_);
     report_.waiting += static_cast<std::int32_t>(come.size());
   }
   for (auto& job : come) scheduler_.add(std::move(job));
-  return true;
+  for (Task& task : tasks) task();
+  return goesOn;
 }
 
 void Loop::run() {
@@ -185,6 +218,7 @@ void Loop::run() {
   }
   for (auto& job : rest) scheduler_.add(std::move(job));
   scheduler_.cancelAll();
+  scheduler_.spillAll();
 }
 
 void Loop::setActive(bool wanted) {
@@ -197,7 +231,7 @@ void Loop::sleep() {
   std::unique_lock lock(mutex_);
   // The next step's rate must not count the pause.
   samples_.clear();
-  const auto called = [&] { return stopping_ || !inbox_.empty(); };
+  const auto called = [&] { return stopping_ || !inbox_.empty() || !tasks_.empty(); };
   if (!measured_ && !wake_.wait_for(lock, kIdleBeforeMeasuring, called)) {
     lock.unlock();
     setActive(true);

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <filesystem>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -17,18 +19,31 @@ namespace quern::engine::scheduler {
 
 class Loop {
  public:
+  /// What an engine may have beside its model.
+  struct Extras {
+    std::unique_ptr<DraftModel> draftModel;
+    std::unique_ptr<PrefixStore> prefixStore;
+    CacheIdentity identity;
+  };
   /// `options` with the defaults filled in.
   Loop(std::unique_ptr<runtime::Executable> executable, std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
-       const LoadOptions& options);
+       const LoadOptions& options, Extras extras);
+  Loop(std::unique_ptr<runtime::Executable> executable, std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
+       const LoadOptions& options)
+      : Loop(std::move(executable), std::move(tokenizer), options, Extras{}) {}
   ~Loop();  ///< cancels everything; every sink gets its last event
 
   base::Result<RequestId> submit(Request request, std::shared_ptr<EventSink> sink);
   void cancel(RequestId request);
+  base::Result<std::int32_t> saveState(std::vector<std::int32_t> tokens, const std::filesystem::path& path);
+  base::Result<std::int32_t> restoreState(const std::filesystem::path& path);
   Stats stats() const;
   const runtime::Executable& executable() const { return *executable_; }
 
  private:
   base::Result<void> check(const Request& request) const;
+  using Task = std::packaged_task<base::Result<std::int32_t>()>;
+  base::Result<std::int32_t> onEngineThread(Task task);
   void run();
   bool takeIn();
   void setActive(bool wanted);
@@ -44,6 +59,7 @@ class Loop {
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::shared_ptr<Job>> inbox_;
+  std::deque<Task> tasks_;
   std::vector<std::weak_ptr<Job>> live_;  ///< for cancel()
   bool stopping_ = false;
   struct Sample {

@@ -191,8 +191,9 @@ std::int32_t Scheduler::takeKnown(Sequence& sequence) {
   const std::int32_t before = sequence.computed;
   while ((sequence.published + 1) * kKvBlockTokens < static_cast<std::int32_t>(sequence.tokens.size())) {
     const std::int32_t index = sequence.published;
-    const auto block =
+    auto block =
         pool_.follow(sequence.place, sequence.tokensOf(index, kKvBlockTokens), classOf(sequence, index));
+    if (!block) block = fetch(sequence);
     if (!block) break;
     if (static_cast<std::int32_t>(sequence.blocks.size()) > index) {
       // Taken to compute what somebody else was quicker with.

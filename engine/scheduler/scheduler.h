@@ -13,7 +13,10 @@
 
 #include "engine/runtime/backend.h"
 #include "engine/scheduler/block_pool.h"
+#include "engine/scheduler/draft_length.h"
+#include "engine/scheduler/draft_model.h"
 #include "engine/scheduler/engine.h"
+#include "engine/scheduler/prefix_store.h"
 #include "engine/scheduler/sequence.h"
 #include "engine/scheduler/step_budget.h"
 #include "engine/scheduler/waiting_queue.h"
@@ -28,6 +31,22 @@ class Scheduler {
   /// `options` with the defaults filled in. `executable` outlives this.
   Scheduler(runtime::Executable& executable, std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
             const LoadOptions& options, Now now = Clock::now);
+
+  /// A small model that guesses for this one; without, guesses are looked up in the text itself.
+  void setDraftModel(std::unique_ptr<DraftModel> model) { draftModel_ = std::move(model); }
+
+  /// What names the contents of this cache on disk; saving, restoring and spilling need it.
+  void setIdentity(const CacheIdentity& identity) { identity_ = identity; }
+  /// Where known beginnings go that the cache gives up, and where they are looked for.
+  void setPrefixStore(std::unique_ptr<PrefixStore> store);
+  /// Writes all known beginnings there. Waits for the disk.
+  void spillAll();
+  /// Writes what is known of the beginning of `tokens` to a file, as far as it was computed as a prompt's;
+  /// returns how many tokens that is. Errors: kIo.
+  base::Result<std::int32_t> saveState(std::span<const std::int32_t> tokens,
+                                       const std::filesystem::path& path);
+  /// Makes it known again; returns the tokens. Errors: kNotFound, kIo; a file of another model has none.
+  base::Result<std::int32_t> restoreState(const std::filesystem::path& path);
 
   void add(std::shared_ptr<Job> job);
   /// Somebody runs or waits.
@@ -72,6 +91,8 @@ class Scheduler {
   bool fits(const Sequence& sequence) const;
   void start(const SequencePtr& sequence);
   std::int32_t takeKnown(Sequence& sequence);
+  std::optional<BlockPool::Block> fetch(Sequence& sequence);
+  bool spill(BlockPool::Block block, const BlockKey& parent, std::span<const std::int32_t> tokens);
   std::int32_t knownBlocks(const Sequence& sequence) const;
   std::int32_t classOf(const Sequence& sequence, std::int32_t index) const;
   bool mayReuse(const Sequence& sequence) const;
@@ -80,6 +101,8 @@ class Scheduler {
   void fill();
   void addDecodes();
   void addPrompts();
+  void addDrafts();
+  void propose(const DraftLength::Step& step);
   bool isClaimed(const Sequence& sequence) const;
   void claim(const Sequence& sequence);
   void lay();
@@ -95,6 +118,7 @@ class Scheduler {
   void fork(const SequencePtr& trunk, std::span<const float> logits);
   SequencePtr branch(const Sequence& trunk, std::int32_t answer);
   void advance(const SequencePtr& sequence, std::int32_t row);
+  void verifyDrafts(const SequencePtr& sequence, std::int32_t row);
   void wentOn(const SequencePtr& sequence, std::optional<FinishReason> ended);
   void finish(const SequencePtr& sequence, FinishReason reason, std::optional<base::Error> error = {});
   void noteRehearsal(const Sequence& sequence);
@@ -109,8 +133,13 @@ class Scheduler {
   BlockPool pool_;
   WaitingQueue waiting_;
   StepBudget budget_;
-  Batch running_;              ///< in the order in which they came in
-  double serviceSeconds_ = 0;  ///< a request's mean time from its start to its end
+  std::unique_ptr<DraftModel> draftModel_;
+  DraftLength draftLength_;
+  CacheIdentity identity_;
+  std::unique_ptr<PrefixStore> store_;
+  std::vector<std::byte> contents_;  ///< of a block on its way
+  Batch running_;                    ///< in the order in which they came in
+  double serviceSeconds_ = 0;        ///< a request's mean time from its start to its end
   Report report_;
 
   // Of the step; kept so that nothing is allocated in it.
@@ -119,6 +148,8 @@ class Scheduler {
   Batch order_;
   std::unordered_set<BlockKey> claims_;  ///< blocks that somebody computes in this step
   std::vector<float> forkLogits_;
+  std::vector<Proposal*> proposals_;
+  std::vector<DraftModel::Ask> asks_;
 
   std::deque<std::vector<std::int32_t>> rehearsals_;
   SequencePtr rehearsal_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/scheduler/lookup_proposer.h"
 #include "engine/scheduler/scheduler.h"
 
 namespace quern::engine::scheduler {
@@ -21,6 +22,7 @@ void Scheduler::fill() {
   std::sort(order_.begin(), order_.end(), [&](const auto& a, const auto& b) { return isBefore(*a, *b); });
   addDecodes();
   addPrompts();
+  addDrafts();
   lay();
 }
 
@@ -62,6 +64,80 @@ void Scheduler::addPrompts() {
     batch_.push_back(sequence);
     budget -= tokens;
   }
+}
+
+/// Guesses how answers go on, as far as checking them pays: rows that are added to the batch.
+void Scheduler::addDrafts() {
+  if (options_.speculation == Speculation::kOff) return;
+  DraftLength::Step step;
+  step.sequences = 0;
+  std::int32_t rows = 0;
+  std::int32_t tokens = 0;
+  std::int32_t prompts = 0;
+  for (const auto& sequence : batch_) {
+    sequence->guessed.clear();
+    tokens += sequence->planned;
+    rows += sequence->left() == sequence->planned ? 1 : 0;
+    (sequence->isDecoding() ? step.sequences : prompts) += sequence->planned;
+  }
+  if (step.sequences == 0) return;
+  step.mostDrafts = std::min(options_.batchTokens - tokens, options_.parallel + kDraftRows - rows);
+  step.otherSeconds = prompts * budget_.secondsBeside();
+  propose(step);
+  draftLength_.choose(proposals_, step);
+  for (const auto& sequence : batch_) {
+    const auto& drafts = sequence->proposal.tokens;
+    if (!sequence->isDecoding() || !sequence->proposer || drafts.empty()) continue;
+    // Nobody makes room for guesses.
+    while (static_cast<std::int32_t>(sequence->blocks.size()) * kKvBlockTokens <=
+           sequence->computed + static_cast<std::int32_t>(drafts.size())) {
+      const auto block = pool_.take();
+      if (!block) break;
+      sequence->blocks.push_back(*block);
+    }
+    const auto room = static_cast<std::int32_t>(sequence->blocks.size()) * kKvBlockTokens;
+    sequence->proposal.cut(static_cast<std::size_t>(room - sequence->computed - 1));
+    if (drafts.empty()) continue;
+    sequence->guessed.assign(1, sequence->tokens.back());
+    sequence->guessed.insert(sequence->guessed.end(), drafts.begin(), drafts.end());
+    sequence->planned = static_cast<std::int32_t>(sequence->guessed.size());
+  }
+}
+
+void Scheduler::propose(const DraftLength::Step& step) {
+  proposals_.clear();
+  asks_.clear();
+  for (const auto& sequence : batch_) {
+    sequence->proposal.clear();
+    if (!sequence->isDecoding() || !sequence->request().speculate) continue;
+    if (!sequence->proposer) {
+      if (draftModel_) {
+        sequence->proposer = draftModel_->follow();
+      } else {
+        sequence->proposer = std::make_unique<LookupProposer>(
+            [this](std::int32_t token) { return tokenizer_->endsGeneration(token); });
+      }
+    }
+    const auto all = static_cast<std::int32_t>(sequence->tokens.size());
+    std::int32_t most =
+        std::min(draftLength_.wanted(*sequence->proposer, step), options_.contextTokens - all - 1);
+    if (const std::int32_t limit = sequence->request().maxTokens; limit >= 0) {
+      most = std::min(most, limit - sequence->generated() - 1);
+    }
+    most = std::max(most, 0);
+    proposals_.push_back(&sequence->proposal);
+    if (draftModel_ && most > 0) {
+      asks_.push_back({static_cast<DraftModel::Follower*>(sequence->proposer.get()), sequence->tokens, most,
+                       &sequence->sampler(), &sequence->proposal});
+    } else {
+      sequence->proposer->propose(sequence->tokens, most, sequence->sampler(), sequence->proposal);
+    }
+  }
+  if (asks_.empty()) return;
+  // Two pools of workers would take the cores from each other.
+  executable_.setActive(false);
+  draftModel_->proposeAll(asks_);
+  executable_.setActive(true);
 }
 
 /// Does a sequence that is in this batch already compute the block that this one needs next?
@@ -108,13 +184,16 @@ void Scheduler::lay() {
   for (const auto& sequence : batch_) {
     const auto begin = static_cast<std::size_t>(sequence->computed);
     runtime::Slice slice;
-    slice.tokens = std::span(sequence->tokens).subspan(begin, static_cast<std::size_t>(sequence->planned));
+    slice.tokens = std::span(sequence->tokens).subspan(begin);
+    if (!sequence->guessed.empty()) slice.tokens = sequence->guessed;
+    slice.tokens = slice.tokens.first(static_cast<std::size_t>(sequence->planned));
     slice.firstPosition = sequence->computed;
     slice.blockTable = sequence->blocks;
     slice.isPrompt = sequence->computed < sequence->promptEnd;
     const bool isLast = begin + slice.tokens.size() == sequence->tokens.size();
     const bool isEmbedded = sequence->request().pooling != Pooling::kNone;
     slice.logitRows = isLast && !isEmbedded ? 1 : 0;
+    if (!sequence->guessed.empty()) slice.logitRows = sequence->planned;
     if (isEmbedded) {
       const bool onlyLast = sequence->request().pooling == Pooling::kLast;
       slice.hiddenRows = onlyLast ? (isLast ? 1 : 0) : sequence->planned;
@@ -149,6 +228,7 @@ void Scheduler::rehearse() {
   }
   if (goesOn) {
     sequence.planned = tokens;
+    sequence.guessed.clear();
     slices_.clear();
     batch_.assign(1, rehearsal_);
     lay();

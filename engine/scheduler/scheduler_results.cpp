@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/scheduler/scheduler.h"
+#include "engine/scheduler/verification.h"
 
 namespace quern::engine::scheduler {
 namespace {
@@ -16,8 +17,7 @@ constexpr std::size_t kMostRehearsals = 4;
 }  // namespace
 
 void Scheduler::handOut() {
-  const auto decodeRows = static_cast<std::int32_t>(
-      std::count_if(batch_.begin(), batch_.end(), [](const auto& s) { return s->isDecoding(); }));
+  std::int32_t decodeRows = 0;
   std::int32_t prompt = 0;
   std::uint64_t bytes = 0;
   for (const auto& sequence : batch_) {
@@ -25,6 +25,7 @@ void Scheduler::handOut() {
       prompt += sequence->planned;
       continue;
     }
+    decodeRows += sequence->planned;
     // Weights are read once a step, whatever the number of sequences; the cache for each.
     const std::uint64_t all = executable_.bytesPerToken(sequence->computed);
     bytes += bytes == 0 ? all : all - executable_.bytesPerToken(0);
@@ -36,7 +37,9 @@ void Scheduler::handOut() {
     return;
   }
   const Clock::time_point before = std::exchange(time_, now_());
-  budget_.measured(decodeRows, prompt, time_ - before);
+  const std::chrono::duration<double> took = time_ - before;
+  budget_.measured(decodeRows, prompt, took);
+  if (prompt == 0) draftLength_.measured(decodeRows, took.count());
   report_.prompt += static_cast<std::uint64_t>(prompt);
   report_.bytes += bytes;
   std::int32_t row = 0;
@@ -46,6 +49,11 @@ void Scheduler::handOut() {
     const runtime::Slice slice = slices_[i];
     const bool isPrompt = !sequence->isDecoding();
     if (!isPrompt) sequence->countBytes(bytes);
+    if (!sequence->guessed.empty()) {
+      verifyDrafts(sequence, row);
+      row += slice.logitRows;
+      continue;
+    }
     sequence->computed += sequence->planned;
     publish(*sequence);
     waiting_.served(sequence->request().client, sequence->planned);
@@ -81,6 +89,28 @@ void Scheduler::advance(const SequencePtr& sequence, std::int32_t row) {
     ++report_.generated;
     wentOn(sequence, sequence->next(logits, time_));
   }
+}
+
+/// As many tokens as were guessed right, and one more.
+void Scheduler::verifyDrafts(const SequencePtr& sequence, std::int32_t row) {
+  std::optional<FinishReason> ended;
+  const Verification found = verify(
+      sequence->proposal.tokens, [&](std::int32_t i) { return executable_.logits(row + i); },
+      [&](std::span<float> logits) {
+        ended = sequence->next(logits, time_);
+        return Picked{sequence->tokens.back(), ended.has_value()};
+      });
+  const auto offered = static_cast<std::int32_t>(sequence->proposal.tokens.size());
+  draftLength_.verified(sequence->proposal, found.accepted);
+  sequence->countDrafts(offered, found.accepted);
+  report_.drafted += static_cast<std::uint64_t>(offered);
+  report_.accepted += static_cast<std::uint64_t>(found.accepted);
+  report_.generated += static_cast<std::uint64_t>(found.picked);
+  // What wrong guesses left in the cache is written over.
+  sequence->computed += found.picked;
+  publish(*sequence);
+  waiting_.served(sequence->request().client, found.picked);
+  wentOn(sequence, ended);
 }
 
 /// A token later: does the answer go on?

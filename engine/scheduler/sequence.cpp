@@ -119,8 +119,14 @@ void Sequence::forked(const Sequence& trunk) {
 void Sequence::preempted() {
   ++usage_.preemptions;
   pooled_.clear();
+  beginAnew();
+}
+
+/// Nothing of it is in a cache any more.
+void Sequence::beginAnew() {
   computed = published = 0;
   place = {};
+  if (proposer) proposer->restart();
 }
 
 void Sequence::countDrafts(std::int32_t offered, std::int32_t right) {
@@ -161,8 +167,7 @@ void Sequence::roll(std::int32_t contextTokens) {
   const auto begin = tokens.begin() + cut.first;
   tokens.erase(begin, begin + cut.tokens);
   promptEnd = static_cast<std::int32_t>(tokens.size());
-  computed = published = 0;
-  place = {};
+  beginAnew();
   Event dropped = event(Event::Kind::kDropped);
   dropped.droppedFirst = cut.first;
   dropped.droppedTokens = cut.tokens;

@@ -10,6 +10,7 @@
 
 #include "engine/sampling/sampler.h"
 #include "engine/scheduler/block_pool.h"
+#include "engine/scheduler/proposer.h"
 #include "engine/scheduler/request.h"
 #include "engine/scheduler/stop_matcher.h"
 #include "engine/tokenizer/tokenizer.h"
@@ -66,6 +67,9 @@ class Sequence {
   std::int32_t planned = 0;   ///< tokens that the step computes of it
   std::int32_t reserved = 1;  ///< places for answers: of all of the request, until its prompt is computed
   bool isOrphan = false;      ///< shares a prompt whose end it has no block for
+  std::unique_ptr<Proposer> proposer;  ///< guesses how it goes on; null: nobody does
+  Proposal proposal;                   ///< of the step
+  std::vector<std::int32_t> guessed;   ///< the last token and the proposal's; empty without one
 
   std::int32_t left() const { return static_cast<std::int32_t>(tokens.size()) - computed; }
   /// One token's logits give the next. Otherwise a prompt is being computed, or an answer anew.
@@ -112,6 +116,7 @@ class Sequence {
  private:
   /// Nothing has been generated yet, nor thrown away.
   bool isFresh() const { return usage_.preemptions == 0 && usage_.completionTokens == 0; }
+  void beginAnew();
   Event event(Event::Kind kind) const;
   Timings timings(double bandwidth, Clock::time_point now) const;
 

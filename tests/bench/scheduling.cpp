@@ -1,6 +1,8 @@
 // What scheduling gives, measured on a real model in process:
 //
 //   scheduling MODEL prefix        the same long beginning again, and ten times at once
+//   scheduling MODEL lookup        a text copied with changes, with and without guessing ahead
+//   scheduling MODEL draft SMALL   an answer, with and without a small model that guesses
 //   scheduling MODEL long-prompt   time between tokens of eight answers, without and with a long prompt
 //   beside
 //
@@ -38,6 +40,7 @@ class Watch : public scheduler::EventSink {
   void onEvent(const scheduler::Event& event) override {
     const std::lock_guard lock(mutex_);
     if (!event.tokens.empty()) times_.push_back(Clock::now());
+    tokens_.insert(tokens_.end(), event.tokens.begin(), event.tokens.end());
     if (event.kind != scheduler::Event::Kind::kFinished) return;
     end_ = event;
     isFinished_ = true;
@@ -48,6 +51,10 @@ class Watch : public scheduler::EventSink {
     changed_.wait(lock, [&] { return isFinished_; });
     return end_;
   }
+  std::vector<std::int32_t> tokens() {
+    const std::lock_guard lock(mutex_);
+    return tokens_;
+  }
   std::vector<Clock::time_point> times() {
     const std::lock_guard lock(mutex_);
     return times_;
@@ -57,6 +64,7 @@ class Watch : public scheduler::EventSink {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Clock::time_point> times_;
+  std::vector<std::int32_t> tokens_;
   scheduler::Event end_;
   bool isFinished_ = false;
 };
@@ -160,23 +168,93 @@ void longPrompt(scheduler::Engine& engine) {
   }
 }
 
+/// Tokens/s of greedy answers to the same prompts, with and without guesses, in turns; the answers must be
+/// the same.
+void speculation(scheduler::Engine& engine, const std::vector<std::string>& questions, std::int32_t tokens) {
+  for (const std::string& question : questions) {
+    const auto prompt = scheduler::renderChat(engine, {{"user", question}});
+    if (!prompt) return;
+    std::vector<double> speeds[2];
+    std::vector<std::int32_t> answers[2];
+    scheduler::Usage usage;
+    for (int round = 0; round < 6; ++round) {
+      const bool guesses = round % 2 == 1;
+      scheduler::Request request;
+      request.prompt = *prompt;
+      request.maxTokens = tokens;
+      request.sampling.temperature = 0;
+      request.speculate = guesses;
+      auto watch = std::make_shared<Watch>();
+      if (!engine.submit(std::move(request), watch)) return;
+      const scheduler::Event end = watch->await();
+      speeds[guesses].push_back(end.timings.tokensPerSecond);
+      answers[guesses] = watch->tokens();
+      if (guesses) usage = end.usage;
+    }
+    const double plain = percentile(speeds[0], 0.5);
+    const double guessed = percentile(speeds[1], 0.5);
+    std::printf("%d tokens, %d of %d guesses right: %.0f tok/s without, %.0f with: %.2f times, %s text\n",
+                usage.completionTokens, usage.acceptedTokens, usage.draftedTokens, plain, guessed,
+                guessed / plain, answers[0] == answers[1] ? "the same" : "ANOTHER");
+  }
+}
+
+/// Texts to copy with a change.
+std::vector<std::string> editing() {
+  const std::string code =
+      "#include <vector>\n\nclass RingBuffer {\n public:\n  explicit RingBuffer(int size) : data_(size) {}\n"
+      "  void push(int value) {\n    data_[head_] = value;\n    head_ = (head_ + 1) % size();\n"
+      "    if (count_ < size()) ++count_;\n  }\n  int pop() {\n    int tail = (head_ + size() - count_) % "
+      "size();\n"
+      "    --count_;\n    return data_[tail];\n  }\n  int size() const { return "
+      "static_cast<int>(data_.size()); }\n"
+      "  bool isEmpty() const { return count_ == 0; }\n\n private:\n  std::vector<int> data_;\n  int head_ = "
+      "0;\n"
+      "  int count_ = 0;\n};\n";
+  const std::string prose =
+      "The old mill stands by the river. Its wheel has not turned for forty years, but the miller's daughter "
+      "still "
+      "oils the axle every spring. She says that a machine that is cared for never dies, it only rests. In "
+      "the "
+      "summer children come to swim in the pond behind it, and in the winter the frost paints its windows "
+      "white. "
+      "Last week a man from the city wanted to buy the mill. He looked at the stones, at the sluice and at "
+      "the "
+      "roof, and he asked how much flour it could make in a day. The daughter laughed and told him that it "
+      "makes "
+      "none at all, and that this is why she would never sell it.";
+  return {"Rewrite this code with the class renamed to Queue and nothing else changed:\n\n" + code,
+          "Repeat the following text exactly:\n\n" + prose};
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
-  const std::string what = count == 3 ? arguments[2] : "";
-  if (what != "prefix" && what != "long-prompt") {
-    std::fprintf(stderr, "scheduling MODEL prefix|long-prompt\n");
+  const std::string what = count >= 3 ? arguments[2] : "";
+  const bool isKnown = what == "prefix" || what == "long-prompt" || what == "lookup";
+  if (!(isKnown && count == 3) && !(what == "draft" && count == 4)) {
+    std::fprintf(stderr, "scheduling MODEL prefix|long-prompt|lookup|draft [SMALL]\n");
     return 2;
   }
   scheduler::LoadOptions options;
   options.contextTokens = 8192;
   options.parallel = 12;
+  if (what == "draft") {
+    options.contextTokens = 4096;
+    options.parallel = 1;
+    options.speculation = scheduler::Speculation::kDraftModel;
+    options.draftModel = arguments[3];
+  }
   auto engine = scheduler::Engine::load(arguments[1], options);
   if (!engine) {
     std::fprintf(stderr, "%s\n", engine.error().message().c_str());
     return 1;
   }
   ask(**engine, textOf(**engine, 1, 64), 32)->await();  // touches everything once
-  what == "prefix" ? prefix(**engine) : longPrompt(**engine);
+  if (what == "prefix") prefix(**engine);
+  if (what == "long-prompt") longPrompt(**engine);
+  if (what == "lookup") speculation(**engine, editing(), 400);
+  if (what == "draft")
+    speculation(**engine, {"Why is the sky blue?", "Write a short story about a mill."}, 200);
   return 0;
 }

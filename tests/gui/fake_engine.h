@@ -59,6 +59,11 @@ class FakeEngine : public scheduler::Engine {
     wake_.notify_all();
     return id;
   }
+  engine::base::Result<std::int32_t> saveState(std::vector<std::int32_t>,
+                                               const std::filesystem::path&) override {
+    return 0;
+  }
+  engine::base::Result<std::int32_t> restoreState(const std::filesystem::path&) override { return 0; }
   void cancel(scheduler::RequestId request) override { cancelled_ = request; }
   scheduler::Stats stats() const override { return {}; }
   const scheduler::ModelInfo& info() const override { return info_; }

@@ -16,6 +16,10 @@ class TemplateEngine : public Engine {
     if (parsed) template_ = std::make_shared<const chat::Template>(std::move(*parsed));
   }
   base::Result<RequestId> submit(Request, std::shared_ptr<EventSink>) override { return RequestId{1}; }
+  base::Result<std::int32_t> saveState(std::vector<std::int32_t>, const std::filesystem::path&) override {
+    return 0;
+  }
+  base::Result<std::int32_t> restoreState(const std::filesystem::path&) override { return 0; }
   void cancel(RequestId) override {}
   Stats stats() const override { return {}; }
   const ModelInfo& info() const override { return info_; }

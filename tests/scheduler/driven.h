@@ -85,7 +85,7 @@ class Driven {
     auto made = std::make_shared<Control>();
     made->script = trial.script;
     made->batchTokens = trial.options.batchTokens;
-    made->logitRows = trial.options.parallel;
+    made->logitRows = trial.options.parallel + kDraftRows;
     made->hiddenRows = trial.options.batchTokens;
     made->promptsAreDecodes = !trial.twoKinds;
     made->onRun = [this](const runtime::Batch& batch) {

@@ -1,7 +1,10 @@
 // The whole way with a real model: file, compile, tokenizer, template, loop.
 #include <gtest/gtest.h>
 
+#include <stdlib.h>
+
 #include <filesystem>
+#include <thread>
 
 #include "engine/gguf/file.h"
 #include "engine/scheduler/engine.h"
@@ -200,6 +203,134 @@ TEST_F(EngineWithSmolLM2, SlicesOfThePromptDoNotChangeTheAnswer) {
     sink->awaitEnd();
     EXPECT_EQ(sink->text(), whole) << batchTokens;
   }
+}
+
+/// A prompt of some five hundred tokens.
+Request longPrompt() {
+  Request request;
+  std::string text;
+  for (int i = 0; i < 60; ++i) text += "Line " + std::to_string(i) + ": the mill turns and the river runs. ";
+  request.prompt = smol()->tokenizer()->encode(text);
+  request.prompt.resize(std::min<std::size_t>(request.prompt.size(), 450));
+  request.maxTokens = 12;
+  request.sampling.temperature = 0;
+  return request;
+}
+
+TEST_F(EngineWithSmolLM2, BeginningsAndChatsSurviveARestart) {
+  std::string name = (std::filesystem::temp_directory_path() / "quern-kv-XXXXXX").string();
+  const std::filesystem::path folder = mkdtemp(name.data());
+  LoadOptions options = smallOptions();
+  options.prefixFolder = folder / "prefixes";
+  const auto start = [&] {
+    auto engine = Engine::load(kSmol, options);
+    EXPECT_TRUE(engine) << engine.error().describe();
+    return *engine;
+  };
+  const auto ask = [](Engine& engine) {
+    auto sink = std::make_shared<Collector>();
+    EXPECT_TRUE(engine.submit(longPrompt(), sink));
+    const std::int32_t cached = sink->awaitEnd().usage.cachedTokens;
+    return std::pair(sink->text(), cached);
+  };
+  std::string text;
+  {
+    const auto engine = start();
+    text = ask(*engine).first;
+    const auto saved = engine->saveState(longPrompt().prompt, folder / "chat.kv");
+    ASSERT_TRUE(saved) << saved.error().describe();
+    EXPECT_EQ(*saved, 448);
+  }
+  EXPECT_EQ(ask(*start()), std::pair(text, 448)) << "from the folder";
+  std::filesystem::remove_all(folder / "prefixes");
+  options.prefixFolder.clear();
+  const auto engine = start();
+  const auto restored = engine->restoreState(folder / "chat.kv");
+  ASSERT_TRUE(restored) << restored.error().describe();
+  EXPECT_EQ(*restored, 448);
+  EXPECT_EQ(ask(*engine), std::pair(text, 448)) << "from the file";
+  std::filesystem::remove_all(folder);
+}
+
+TEST_F(EngineWithSmolLM2, PreemptionAndGuessesDoNotChangeAnAnswer) {
+  LoadOptions options = smallOptions();
+  options.kvTokens = 1;  // one context: three answers of 300 tokens do not fit
+  auto engine = Engine::load(kSmol, options);
+  ASSERT_TRUE(engine) << engine.error().describe();
+  const auto seeded = [](int i) {
+    Request request = ask("Tell me a story about the number " + std::to_string(i) + ".", 220);
+    request.sampling = {};
+    request.sampling.randomSeed = false;
+    request.sampling.seed = static_cast<std::uint64_t>(i);
+    request.ignoreEnd = true;
+    return request;
+  };
+  std::vector<std::string> alone;
+  for (int i = 0; i < 3; ++i) {
+    Request request = seeded(i);
+    request.reuse = request.speculate = false;
+    alone.push_back(answer(request));
+  }
+  std::vector<std::shared_ptr<Collector>> sinks;
+  for (int i = 0; i < 3; ++i) {
+    sinks.push_back(std::make_shared<Collector>());
+    ASSERT_TRUE((*engine)->submit(seeded(i), sinks.back()));
+  }
+  for (std::size_t i = 0; i < 3; ++i) {
+    sinks[i]->awaitEnd();
+    EXPECT_EQ(sinks[i]->text(), alone[i]) << i;
+  }
+  EXPECT_GT((*engine)->stats().preemptions, 0U);
+}
+
+TEST_F(EngineWithSmolLM2, TheNextTurnFindsTheLastAnswer) {
+  LoadOptions options = smallOptions();
+  auto engine = Engine::load(kSmol, options);
+  ASSERT_TRUE(engine);
+  auto first = std::make_shared<Collector>();
+  Request question = ask("Write a short poem about mills.", 120);
+  question.ignoreEnd = true;
+  ASSERT_TRUE((*engine)->submit(question, first));
+  first->awaitEnd();
+  std::vector<std::int32_t> next = question.prompt;
+  for (const Event& event : first->events())
+    next.insert(next.end(), event.tokens.begin(), event.tokens.end());
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));  // a person reads the answer
+  question.prompt = next;
+  question.maxTokens = 4;
+  auto second = std::make_shared<Collector>();
+  ASSERT_TRUE((*engine)->submit(question, second));
+  EXPECT_EQ(second->awaitEnd().usage.cachedTokens, static_cast<std::int32_t>((next.size() - 1) / 32 * 32));
+}
+
+TEST_F(EngineWithSmolLM2, EmbeddingsTellWhatIsAlike) {
+  LoadOptions options = smallOptions();
+  options.embeddings = true;
+  auto engine = Engine::load(kSmol, options);
+  ASSERT_TRUE(engine) << engine.error().describe();
+  const auto embed = [&](const std::string& text) {
+    Request request;
+    request.prompt = (*engine)->tokenizer()->encode(text);
+    request.pooling = Pooling::kMean;
+    auto sink = std::make_shared<Collector>();
+    EXPECT_TRUE((*engine)->submit(request, sink));
+    EXPECT_EQ(sink->awaitEnd().reason, FinishReason::kComplete);
+    for (const Event& event : sink->events()) {
+      if (event.kind == Event::Kind::kEmbedding) return event.values;
+    }
+    return std::vector<float>();
+  };
+  const auto alike = [](const std::vector<float>& a, const std::vector<float>& b) {
+    double sum = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) sum += static_cast<double>(a[i]) * b[i];
+    return sum;
+  };
+  const auto cat = embed("The cat sleeps on the sofa all day long.");
+  const auto kitten = embed("A kitten is napping on the couch during the day.");
+  const auto law = embed("int main() { return std::vector<int>{1, 2, 3}.size(); }");
+  ASSERT_EQ(cat.size(), 576U);
+  EXPECT_NEAR(alike(cat, cat), 1, 1e-5);
+  EXPECT_GT(alike(cat, kitten), alike(cat, law));
 }
 
 TEST_F(EngineWithSmolLM2, ControlTokensOfThePromptAreSingleTokens) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <random>
 #include <stdexcept>
 #include <thread>
 
@@ -16,7 +17,7 @@ class LoopTest {
   explicit LoopTest(LoadOptions options = defaults(), std::shared_ptr<Control> wanted = {})
       : control(wanted ? wanted : std::make_shared<Control>()) {
     control->batchTokens = options.batchTokens;
-    control->logitRows = options.parallel;
+    control->logitRows = options.parallel + kDraftRows;
     const std::int32_t blocks =
         options.parallel * ((options.contextTokens + runtime::kKvBlockTokens - 1) / runtime::kKvBlockTokens);
     loop = std::make_unique<Loop>(std::make_unique<FakeExecutable>(control, blocks),
@@ -406,6 +407,62 @@ TEST(Scheduler, ManyThreadsMaySubmitCancelAndLook) {
   }
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(ended, 100);
+}
+
+/// Several clients at once with everything that a request may ask, against a cache that is far too small.
+TEST(Scheduler, ClientsThatAskAndCancelAtRandomGetWhatTheyWouldAlone) {
+  LoadOptions options = LoopTest::defaults();
+  options.parallel = 5;
+  options.queueLimit = 64;
+  options.embeddings = true;
+  auto control = std::make_shared<Control>();
+  control->promptsAreDecodes = false;
+  control->script = echoOf;
+  control->batchTokens = options.batchTokens;
+  control->logitRows = options.parallel + kDraftRows;
+  Loop loop(std::make_unique<FakeExecutable>(control, 13), std::make_shared<ByteTokenizer>(), options);
+  std::vector<std::thread> clients;
+  for (std::uint32_t client = 0; client < 4; ++client) {
+    clients.emplace_back([&loop, client] {
+      std::mt19937 random(client);
+      const auto below = [&](int n) {
+        return static_cast<std::int32_t>(random() % static_cast<unsigned>(n));
+      };
+      struct Asked {
+        Request request;
+        std::shared_ptr<Collector> sink;
+      };
+      std::vector<Asked> asked;
+      const auto check = [&] {
+        for (const auto& [request, sink] : asked) {
+          const Event end = sink->awaitEnd();
+          ASSERT_NE(end.reason, FinishReason::kFailed);
+          if (request.pooling != Pooling::kNone || request.answers > 1) continue;
+          const std::string text = sink->text();
+          ASSERT_EQ(text, answerOf(echoOf, request.prompt, text.size(), kDecodedMark));
+        }
+        asked.clear();
+      };
+      for (int i = 0; i < 250; ++i) {
+        Request request = greedy(promptOf(below(4), static_cast<std::size_t>(1 + below(150))), below(80));
+        request.priority = static_cast<Priority>(below(kPriorities));
+        request.client = std::to_string(client);
+        request.answers = below(8) == 0 ? 1 + below(4) : 1;
+        if (below(9) == 0) request.deadline = std::chrono::milliseconds(1 + below(20));
+        if (below(9) == 0 && request.answers == 1) request.pooling = Pooling::kMean;
+        auto sink = std::make_shared<Collector>();
+        const auto id = loop.submit(request, sink);
+        if (id) asked.push_back({std::move(request), std::move(sink)});
+        if (id && below(5) == 0) loop.cancel(*id);
+        if (below(30) == 0) (void)loop.stats();
+        if (asked.size() > 12) check();
+      }
+      check();
+    });
+  }
+  for (auto& client : clients) client.join();
+  while (loop.stats().running > 0) std::this_thread::yield();
+  EXPECT_EQ(loop.stats().kvBlocksUsed, 0);
 }
 
 }  // namespace

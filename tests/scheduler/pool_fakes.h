@@ -100,6 +100,10 @@ class World {
       world_.gone(info_.name, bytes_);
     }
     base::Result<RequestId> submit(Request, std::shared_ptr<EventSink>) override { return RequestId(1); }
+    base::Result<std::int32_t> saveState(std::vector<std::int32_t>, const std::filesystem::path&) override {
+      return 0;
+    }
+    base::Result<std::int32_t> restoreState(const std::filesystem::path&) override { return 0; }
     void cancel(RequestId) override {}
     Stats stats() const override {
       Stats stats;

@@ -418,6 +418,57 @@ TEST(Scheduling, UsageTellsWhyNoMoreOfAPromptWasFound) {
   EXPECT_EQ(why(fresh).why, Why::kNotAsked);
 }
 
+TEST(Scheduling, WhatRepeatsComesSoonerAndIsTheSame) {
+  for (const bool isGreedy : {true, false}) {
+    std::string texts[2];
+    std::int64_t runs[2] = {};
+    for (const bool speculates : {false, true}) {
+      Trial trial;
+      trial.twoKinds = true;
+      trial.options.contextTokens = 1024;
+      trial.script = echoOf;
+      Driven test(trial);
+      Request request = greedy(promptOf(1, 60), 600);
+      if (!isGreedy) {
+        request = wild(promptOf(1, 60), 600, 1);
+        request.sampling.temperature = 1.2F;
+        request.sampling.repeatPenalty = 1.01F;
+      }
+      request.speculate = speculates;
+      const auto sink = test.ask(request);
+      test.finishAll();
+      texts[speculates] = sink->text();
+      runs[speculates] = test.control->runs;
+      const Usage usage = sink->events().back().usage;
+      EXPECT_EQ(usage.completionTokens, 600);
+      EXPECT_EQ(usage.draftedTokens > 0, speculates);
+      EXPECT_LE(usage.acceptedTokens, usage.draftedTokens);
+      EXPECT_EQ(static_cast<std::uint64_t>(usage.acceptedTokens), test.report().accepted);
+    }
+    EXPECT_EQ(texts[0], texts[1]);
+    if (isGreedy) {
+      EXPECT_EQ(texts[0], answerOf(echoOf, promptOf(1, 60), 600, kDecodedMark));
+      EXPECT_LT(runs[1], runs[0] / 2);
+    }
+  }
+}
+
+TEST(Scheduling, GuessesTakeNoBlockThatSomebodyNeeds) {
+  Trial trial;
+  trial.twoKinds = true;
+  trial.script = echoOf;
+  trial.blocks = 16;
+  Driven test(trial);
+  std::vector<std::shared_ptr<Collector>> sinks;
+  for (std::int32_t i = 0; i < 4; ++i) sinks.push_back(test.ask(greedy(promptOf(i, 60), 180)));
+  test.finishAll();
+  EXPECT_GT(test.report().accepted, 100U);
+  for (std::int32_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(sinks[static_cast<std::size_t>(i)]->text(),
+              answerOf(echoOf, promptOf(i, 60), 180, kDecodedMark));
+  }
+}
+
 /// A long random history against a cache that is far too small: every answer is the one it would be alone,
 /// nothing stands still, no block is lost.
 void randomHistory(std::uint32_t seed, int requests) {
@@ -425,6 +476,7 @@ void randomHistory(std::uint32_t seed, int requests) {
   const auto below = [&](int n) { return static_cast<std::int32_t>(random() % static_cast<unsigned>(n)); };
   Trial trial;
   trial.twoKinds = seed % 2 == 1;
+  if (seed % 4 > 1) trial.script = echoOf;
   trial.options.parallel = 1 + below(6);
   trial.options.batchTokens = std::max(trial.options.parallel, 8 + below(80));
   trial.options.rehearse = below(2) == 0;
@@ -455,6 +507,7 @@ void randomHistory(std::uint32_t seed, int requests) {
       request.priority = static_cast<Priority>(below(kPriorities));
       request.client = std::string(1, static_cast<char>('a' + below(3)));
       request.reuse = below(5) != 0;
+      request.speculate = below(4) != 0;
       if (below(10) == 0) request.deadline = std::chrono::milliseconds(1 + below(400));
       if (below(10) == 0) request.longestWait = std::chrono::milliseconds(1 + below(400));
       if (below(8) == 0) {
@@ -483,8 +536,7 @@ void randomHistory(std::uint32_t seed, int requests) {
     if (request.pooling != Pooling::kNone) continue;
     for (std::int32_t answer = 0; answer < request.answers; ++answer) {
       const std::string text = textOf(answer, *sink);
-      EXPECT_EQ(text, trial.twoKinds ? answerOfTwoKinds(request.prompt, text.size())
-                                     : answerOf(letterOf, request.prompt, text.size()))
+      EXPECT_EQ(text, answerOf(trial.script, request.prompt, text.size(), trial.twoKinds ? kDecodedMark : 0))
           << "seed " << seed;
       if (end.reason == FinishReason::kMaxTokens && end.answer == answer) {
         EXPECT_EQ(text.size(), static_cast<std::size_t>(request.maxTokens));

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/runtime/cpu/fresh_pages.h"
 #include "engine/runtime/cpu/thread_pool.h"
 
 namespace quern::engine::runtime {
@@ -48,8 +49,8 @@ void cutUp(const Packing& matrix, TileShare tiles, std::vector<Piece>& pieces) {
 }  // namespace
 
 base::Result<void> packMatrices(const gguf::File& file, const kernels::cpu::Kernels& kernels,
-                                std::span<const Packing> matrices, ThreadPool& pool,
-                                const Progress& progress) {
+                                std::span<const Packing> matrices, std::span<std::byte> target,
+                                ThreadPool& pool, const Progress& progress) {
   // Workers of one node stand together: node by node, each gets the rows of its workers' shares.
   const std::int32_t workers = pool.threads();
   std::vector<std::unique_ptr<NodeWork>> nodes;
@@ -69,6 +70,7 @@ base::Result<void> packMatrices(const gguf::File& file, const kernels::cpu::Kern
     first = last;
   }
 
+  FreshPages pages(target);
   std::atomic<std::size_t> done{0};
   std::atomic<bool> cancelled{false};
   pool.run([&](std::int32_t worker) {
@@ -84,6 +86,8 @@ base::Result<void> packMatrices(const gguf::File& file, const kernels::cpu::Kern
       if (i + kPiecesAhead < pieces.size()) file.prefetch(pieces[i + kPiecesAhead].source());
       const Piece& piece = pieces[i];
       const Packing& m = *piece.matrix;
+      const std::size_t begin = kernels.packedBytes(m.type, piece.begin, m.cols);
+      pages.provide({m.target + begin, kernels.packedBytes(m.type, piece.end, m.cols) - begin});
       kernels.packRows(m.type, m.source.data(), m.rows, m.cols, piece.begin, piece.end, m.target);
       file.release(piece.source());
       const std::size_t finished = done.fetch_add(1) + 1;

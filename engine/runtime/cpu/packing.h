@@ -35,9 +35,10 @@ inline TileShare tileShare(std::int64_t tiles, std::int32_t firstWorker, std::in
   return {tiles * firstWorker / workers, tiles * lastWorker / workers};
 }
 
-/// Errors: kCancelled when `progress` says so. The caller keeps `file` and the targets alive.
+/// `target` holds the targets of all matrices and has not been touched. Errors: kCancelled when `progress`
+/// says so. The caller keeps `file` and the target alive.
 base::Result<void> packMatrices(const gguf::File& file, const kernels::cpu::Kernels& kernels,
-                                std::span<const Packing> matrices, ThreadPool& pool,
-                                const Progress& progress);
+                                std::span<const Packing> matrices, std::span<std::byte> target,
+                                ThreadPool& pool, const Progress& progress);
 
 }  // namespace quern::engine::runtime

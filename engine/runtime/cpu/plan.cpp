@@ -138,7 +138,8 @@ class PlanCompiler {
     std::size_t placed = 0;
     place(plan_.body, placed);
     place(plan_.head, placed);
-    return packMatrices(file_, kernels_, packings_, pool, progress);
+    return packMatrices(file_, kernels_, packings_, {plan_.packed.data(), plan_.packed.size()}, pool,
+                        progress);
   }
 
   const gguf::File& file_;

@@ -1,0 +1,32 @@
+#include "engine/scheduler/verification.h"
+
+#include <cstddef>
+
+namespace quern::engine::scheduler {
+
+Verification verify(std::span<const std::int32_t> drafts,
+                    const std::function<std::span<float>(std::int32_t row)>& logits,
+                    const std::function<Picked(std::span<float> logits)>& pick) {
+  Verification result;
+  for (std::size_t row = 0; row <= drafts.size(); ++row) {
+    const Picked picked = pick(logits(static_cast<std::int32_t>(row)));
+    ++result.picked;
+    result.ended = picked.ended;
+    const bool isRight = row < drafts.size() && picked.token == drafts[row];
+    if (isRight) ++result.accepted;
+    if (picked.ended || !isRight) break;
+  }
+  return result;
+}
+
+Verification verify(std::span<const std::int32_t> drafts,
+                    const std::function<std::span<float>(std::int32_t row)>& logits,
+                    sampling::Sampler& sampler, const std::function<bool(std::int32_t token)>& append) {
+  return verify(drafts, logits, [&](std::span<float> row) {
+    const std::int32_t token = sampler.sample(row);
+    sampler.accept(token);
+    return Picked{token, append(token)};
+  });
+}
+
+}  // namespace quern::engine::scheduler
