@@ -9,6 +9,8 @@ import math
 import os
 import pathlib
 import random
+import resource
+import signal
 import socket
 import statistics
 import subprocess
@@ -18,6 +20,7 @@ import time
 import urllib.error
 import urllib.request
 
+QUIET = 0.05  # of the machine's processors, taken by others
 GOALS = {"tokens_per_second": ("≥", 3.0), "first_token_ms": ("≤", 0.25)}
 SUBJECTS = ("the mill by the river", "a lighthouse in winter", "the old railway bridge", "bees and their hives",
             "a city of glass", "how bread is baked", "the long way home", "a clock that runs backwards")
@@ -25,6 +28,15 @@ ASKS = ("Explain it to a child of ten and give one example from everyday life.",
         "Write a short letter about it to a friend who has never seen it.",
         "List three things that people often get wrong about it, and say why.",
         "Tell its history in a few plain sentences and end with a question.")
+
+
+def busy_seconds():
+    """Processor time of this machine, and of it what this script and its ended children had."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        user, nice, system, _idle, _wait, irq, softirq, steal = map(int, stat.readline().split()[1:9])
+    own = sum(usage.ru_utime + usage.ru_stime for usage in
+              map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK"), own
 
 
 def make_prompts(count, seed):
@@ -214,15 +226,26 @@ def parse_arguments():
 
 def main():
     options = parse_arguments()
+    # As an exception, so that the server ends, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     samples = {"quern": [], "llama-server": []}
+    others = {"quern": [], "llama-server": []}
     sides = [("quern", measure_quern), ("llama-server", measure_peer)]
     for turn in range(options.rounds):
         for name, measure in sides if turn % 2 == 0 else reversed(sides):
+            all_before, own_before, began = *busy_seconds(), time.monotonic()
             samples[name].append(measure(options, turn))
+            all_after, own_after = busy_seconds()
+            share = (all_after - all_before - own_after + own_before) / (time.monotonic() - began) / os.cpu_count()
+            others[name].append(max(0, share))
     if options.json:
-        print(json.dumps(samples, indent=2))
-    else:
-        print_tables(samples, options)
+        print(json.dumps(dict(samples, others_share=others), indent=2))
+        return
+    print_tables(samples, options)
+    if max(map(max, others.values())) > QUIET:
+        print("\nDisturbed, these figures mean little: others took " +
+              " and ".join(f"{max(shares) * 100:.0f} % of the machine beside {name}" for name, shares in others.items()) +
+              ".")
 
 
 if __name__ == "__main__":

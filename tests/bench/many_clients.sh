@@ -2,7 +2,7 @@
 # Quern beside llama-server with many clients at once, in turns A B A B: 32 clients that each stream 64 tokens of
 # SmolLM2. llama-server is asked over loopback, Quern in process.
 #
-#   tests/bench/many_clients.sh                   three rounds (under two minutes)
+#   tests/bench/many_clients.sh                   three rounds (about a minute)
 #   tests/bench/many_clients.sh --quick           one round; --json gives all samples; --help the rest
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../packaging/lib.sh"
