@@ -31,7 +31,7 @@ std::size_t panelRows(std::int64_t tokens) {
   return static_cast<std::size_t>((tokens + kGroup - 1) / kGroup * kGroup);
 }
 
-/// Bytes of their scales, or of what their integer sums start from.
+/// Bytes of their scales, of their offsets, or of what their integer sums start from.
 std::size_t panelScaleBytes(std::int64_t tokens, std::int64_t widest) {
   static_assert(sizeof(float) == sizeof(std::int32_t));
   return rounded(panelRows(tokens) * static_cast<std::size_t>(kernels::cpu::panelBlocks(widest)) *
@@ -52,7 +52,7 @@ std::uint64_t ActivationSpace::bytesFor(std::int64_t tokens, std::int64_t widest
   return rounded(elements * sizeof(float)) + rounded(elements) +
          rounded(elements / kernels::cpu::kActivationBlock * sizeof(float) + 64) +
          rounded(elements / kernels::cpu::kSumBlock * sizeof(float) + 64) +
-         rounded(panelRows(tokens) * static_cast<std::size_t>(widest)) + 2 * panelScaleBytes(tokens, widest);
+         rounded(panelRows(tokens) * static_cast<std::size_t>(widest)) + 3 * panelScaleBytes(tokens, widest);
 }
 
 base::Result<ActivationSpace> ActivationSpace::make(std::int64_t tokens, std::int64_t widest) {
@@ -71,6 +71,8 @@ base::Result<ActivationSpace> ActivationSpace::make(std::int64_t tokens, std::in
   space.panel_.quantized = reinterpret_cast<std::int8_t*>(at);
   at += rounded(panelRows(tokens) * static_cast<std::size_t>(widest));
   space.panel_.scales = reinterpret_cast<float*>(at);
+  at += panelScaleBytes(tokens, widest);
+  space.panel_.offsets = reinterpret_cast<float*>(at);
   at += panelScaleBytes(tokens, widest);
   space.panel_.starts = reinterpret_cast<std::int32_t*>(at);
   return space;
@@ -386,14 +388,25 @@ void CpuExecutable::keepHidden(std::size_t& phase) {
   });
 }
 
-void CpuExecutable::prepare(const ProjectStep& step, std::int64_t token, ActivationSpace& space, bool head) {
+void CpuExecutable::prepare(const ProjectStep& step, std::int64_t token, std::int32_t worker,
+                            ActivationSpace& space, bool head) {
   using Prepare = ProjectStep::Prepare;
   const std::int64_t cols = step.cols;
   const std::int64_t source = head ? wanted_[static_cast<std::size_t>(token)] : token;
-  float* values = space.values(token, cols);
+  // Logits are always exact: one row of them, and a long matrix.
+  const std::int32_t panel = head ? -1 : tokens_[static_cast<std::size_t>(token)].panel;
+  // What only its rounding is read of stays in the worker's caches.
+  const bool isPassing = panel >= 0 && step.quantizes && !step.readsValues;
+  float* values = isPassing ? workers_[static_cast<std::size_t>(worker)].input.values(0, cols)
+                            : space.values(token, cols);
+  const float* prepared = values;
   switch (step.prepare) {
     case Prepare::kNone:
-      std::copy_n(row(step.in, source), cols, values);
+      if (isPassing) {
+        prepared = row(step.in, source);
+      } else {
+        std::copy_n(row(step.in, source), cols, values);
+      }
       break;
     case Prepare::kNorm:
       kernels_.rmsNorm(row(step.in, source), step.norm, step.epsilon, cols, values);
@@ -406,12 +419,10 @@ void CpuExecutable::prepare(const ProjectStep& step, std::int64_t token, Activat
       break;
   }
   if (!step.quantizes) return;
-  // Logits are always exact: one row of them, and a long matrix.
-  const std::int32_t panel = head ? -1 : tokens_[static_cast<std::size_t>(token)].panel;
   if (panel >= 0) {
-    kernels_.quantizePanelRow(values, cols, space.panel(), panel);
+    kernels_.quantizePanelRow(prepared, cols, space.panel(), panel);
   } else {
-    kernels_.quantizeRow(values, cols, space.quantized(token, cols), space.scales(token, cols),
+    kernels_.quantizeRow(prepared, cols, space.quantized(token, cols), space.scales(token, cols),
                          space.sums(token, cols));
   }
 }
@@ -421,7 +432,7 @@ void CpuExecutable::project(const ProjectStep& step, std::int32_t worker, std::s
   const bool isPrivate = tokens <= kPrivateTokens;
   ActivationSpace& space = isPrivate ? workers_[static_cast<std::size_t>(worker)].input : shared_;
   if (!isPrivate) {
-    overTokens(phase, tokens, [&](std::int64_t token) { prepare(step, token, space, head); });
+    overTokens(phase, tokens, [&](std::int64_t token) { prepare(step, token, worker, space, head); });
   }
   const std::int32_t threads = pool_->threads();
   const std::int64_t shares =
@@ -430,7 +441,7 @@ void CpuExecutable::project(const ProjectStep& step, std::int32_t worker, std::s
   bool prepared = !isPrivate;
   phases_->run(phase++, static_cast<std::int32_t>(shares), [&](std::int32_t share) {
     // Whoever holds a share knows that the input is still what it was: the phase is not over.
-    for (std::int64_t t = 0; t < tokens && !prepared; ++t) prepare(step, t, space, head);
+    for (std::int64_t t = 0; t < tokens && !prepared; ++t) prepare(step, t, worker, space, head);
     prepared = true;
     const std::int64_t firstTile = step.tiles * share / shares;
     const std::int64_t lastTile = step.tiles * (share + 1) / shares;

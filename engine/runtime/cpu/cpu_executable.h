@@ -133,7 +133,8 @@ class CpuExecutable : public Executable {
   void project(const ProjectStep& step, std::int32_t worker, std::size_t& phase, bool head);
   void multiply(const ProjectStep& step, std::int64_t firstTile, std::int64_t lastTile,
                 ActivationSpace& space, const Run& run);
-  void prepare(const ProjectStep& step, std::int64_t token, ActivationSpace& space, bool head);
+  void prepare(const ProjectStep& step, std::int64_t token, std::int32_t worker, ActivationSpace& space,
+               bool head);
   void attend(const AttendStep& step, std::int32_t worker, std::size_t& phase);
   /// A phase of work(token), a few tokens a share.
   template <class Work>

@@ -100,6 +100,7 @@ class PlanCompiler {
       }
       step.cols = weights.cols;
       step.quantizes = step.quantizes || kernels_.readsQuantized(tensor.type);
+      step.readsValues = step.readsValues || !kernels_.readsQuantized(tensor.type);
       step.tiles += (weights.rows + kRowTile - 1) / kRowTile;
       step.outputs.push_back(packed);
       plan_.packedBytes += aligned(bytes);

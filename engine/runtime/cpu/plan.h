@@ -48,7 +48,8 @@ struct ProjectStep {
   const float* norm = nullptr;
   float epsilon = 0;
   std::int64_t cols = 0;
-  bool quantizes = false;
+  bool quantizes = false;    ///< some output reads int8 activations
+  bool readsValues = false;  ///< some output reads float32
   std::int64_t tiles = 0;
   std::vector<PackedProjection> outputs;
 };
