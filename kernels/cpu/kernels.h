@@ -55,13 +55,10 @@ inline constexpr std::int64_t panelBlocks(std::int64_t cols) {
 /// one a token:
 ///   quantized  [group][cols / 4][kPanelTokens][4]
 ///   scales     [group][panelBlocks(cols)][kPanelTokens]
-///   starts     as scales: what the kernel's integer sums start from, in it −128 times the sum of the int8
-///              values
-///   offsets    as scales: what the kernel adds when it has multiplied an integer sum with the scale
+///   starts     as scales: what the kernel's integer sums start from, −128 times the sum of the int8 values
 struct PanelActivations {
   std::int8_t* quantized = nullptr;  ///< kAlignment-aligned
   float* scales = nullptr;
-  float* offsets = nullptr;
   std::int32_t* starts = nullptr;
 };
 

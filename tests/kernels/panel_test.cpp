@@ -31,11 +31,10 @@ struct Case {
     const std::int64_t groups = (tokens + kPanelTokens - 1) / kPanelTokens * kPanelTokens;
     quantized.resize(static_cast<std::size_t>(groups * cols) + kAlignment);
     scales.resize(static_cast<std::size_t>(groups * panelBlocks(cols)));
-    offsets.resize(scales.size());
     starts.resize(scales.size());
     auto* aligned = reinterpret_cast<std::int8_t*>(
         (reinterpret_cast<std::uintptr_t>(quantized.data()) + kAlignment - 1) / kAlignment * kAlignment);
-    activations = {aligned, scales.data(), offsets.data(), starts.data()};
+    activations = {aligned, scales.data(), starts.data()};
     for (std::int64_t t = 0; t < tokens; ++t) {
       table.quantizePanelRow(values.data() + t * cols, cols, activations, t);
     }
@@ -74,7 +73,7 @@ struct Case {
   std::vector<std::byte> packed;
   PackedMatrix weights;
   std::vector<std::int8_t> quantized;
-  std::vector<float> scales, offsets;
+  std::vector<float> scales;
   std::vector<std::int32_t> starts;
   PanelActivations activations;
 };

@@ -31,7 +31,7 @@ std::size_t panelRows(std::int64_t tokens) {
   return static_cast<std::size_t>((tokens + kGroup - 1) / kGroup * kGroup);
 }
 
-/// Bytes of their scales, of their offsets, or of what their integer sums start from.
+/// Bytes of their scales, or of what their integer sums start from.
 std::size_t panelScaleBytes(std::int64_t tokens, std::int64_t widest) {
   static_assert(sizeof(float) == sizeof(std::int32_t));
   return rounded(panelRows(tokens) * static_cast<std::size_t>(kernels::cpu::panelBlocks(widest)) *
@@ -52,7 +52,7 @@ std::uint64_t ActivationSpace::bytesFor(std::int64_t tokens, std::int64_t widest
   return rounded(elements * sizeof(float)) + rounded(elements) +
          rounded(elements / kernels::cpu::kActivationBlock * sizeof(float) + 64) +
          rounded(elements / kernels::cpu::kSumBlock * sizeof(float) + 64) +
-         rounded(panelRows(tokens) * static_cast<std::size_t>(widest)) + 3 * panelScaleBytes(tokens, widest);
+         rounded(panelRows(tokens) * static_cast<std::size_t>(widest)) + 2 * panelScaleBytes(tokens, widest);
 }
 
 base::Result<ActivationSpace> ActivationSpace::make(std::int64_t tokens, std::int64_t widest) {
@@ -71,8 +71,6 @@ base::Result<ActivationSpace> ActivationSpace::make(std::int64_t tokens, std::in
   space.panel_.quantized = reinterpret_cast<std::int8_t*>(at);
   at += rounded(panelRows(tokens) * static_cast<std::size_t>(widest));
   space.panel_.scales = reinterpret_cast<float*>(at);
-  at += panelScaleBytes(tokens, widest);
-  space.panel_.offsets = reinterpret_cast<float*>(at);
   at += panelScaleBytes(tokens, widest);
   space.panel_.starts = reinterpret_cast<std::int32_t*>(at);
   return space;

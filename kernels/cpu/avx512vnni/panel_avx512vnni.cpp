@@ -3,15 +3,11 @@
 // A packed 4-bit group of 32 columns costs three or four floating operations a token beside its eight
 // multiply-adds, on the same two ports, and its integers need unpacking: about half of the peak. So for
 // prompts the weights are brought to one int8 scale for a row of 64 columns first, the activations likewise,
-// and two operations follow sixteen multiply-adds: 89 % at best.
+// and three operations follow sixteen multiply-adds: 84 % at best.
 //
 //   panel   [quad of columns][tile of 16 rows][16 rows × 4 columns]   256 columns of two tiles, 8 KiB
 //   u       round(w / s) + 128 as vpdpbusd wants it;  s = bound of |w| over a row's 64 columns / 127
 //   y[r,t]  Σ_64 s[r] · sx[t] · (Σ u·a − 128 · Σ a)                   the integers start from the last sum
-//
-// The integers also start from the bits of the float 1.5 · 2^23 and stay below 2^20, so that their bits, read
-// as a float, are 1.5 · 2^23 plus the sum: no conversion, but a multiply-add with sx that also takes
-// sx · 1.5 · 2^23 away again. sx is rounded to 16 bits, so that this product is exact.
 //
 // Longer blocks are faster, but activations have outliers and rows have large weights: against exact groups
 // SmolLM2's perplexity grows by 0.2 % with blocks of 64, 0.7 % with 128 and 1.4 % with 256. Expanding takes
@@ -21,7 +17,6 @@
 #include "kernels/cpu/avx512vnni/panel_avx512vnni.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <type_traits>
 
@@ -42,11 +37,6 @@ constexpr int kGroupsABlock = kPanelBlock / 32;
 constexpr int kQuads = kColumns / 4;
 constexpr int kBlocks = kColumns / kPanelBlock;
 constexpr std::int64_t kZeroPoint = 128;
-/// A float whose lowest bit is worth 1, far from the next powers of two; and its bits.
-constexpr float kIntegerFloat = 12582912.0F;
-constexpr std::int32_t kIntegerBits = 0x4B400000;
-static_assert(std::bit_cast<std::int32_t>(kIntegerFloat) == kIntegerBits);
-static_assert(kPanelBlock * 127 * 127 < 1 << 20);
 
 /// Some columns of up to two tiles, expanded.
 struct Panel {
@@ -176,7 +166,6 @@ const std::byte* expand(const std::byte* source, int groups, int tile, Panel& pa
 struct PanelTokens {
   const std::int8_t* quantized;
   const float* scales;
-  const float* offsets;
   const std::int32_t* starts;
 };
 
@@ -203,29 +192,15 @@ void multiply(const Panel& panel, int block, int quads, const PanelTokens& x, bo
                           __attribute__((always_inline)) { multiplyAdd(acc[t * Tiles + i], w[i], a); });
     });
   }
-  const float* tokenScales = x.scales;
-  const float* tokenOffsets = x.offsets;
-  const __m512 low = _mm512_load_ps(panel.scales[block][0]);
-  const __m512 high = _mm512_load_ps(panel.scales[block][Tiles - 1]);
-  // A masked load in place of the branch would be one more operation on the multiply-adds' ports.
-  const auto finish = [&]<bool kAdds>() __attribute__((always_inline)) {
+  unrolled<Tiles>([&]<int i>() __attribute__((always_inline)) {
+    const __m512 scale = _mm512_load_ps(panel.scales[block][i]);
     unrolled<T>([&]<int t>() __attribute__((always_inline)) {
-      const __m512 scale = _mm512_set1_ps(tokenScales[t]);
-      const __m512 offset = _mm512_set1_ps(tokenOffsets[t]);
-      unrolled<Tiles>([&]<int i>() __attribute__((always_inline)) {
-        float* at = totals + 16 * (t * kTiles + i);
-        const __m512 y = _mm512_fmadd_ps(_mm512_castsi512_ps(acc[t * Tiles + i]), scale, offset);
-        const __m512 rowScale = i == 0 ? low : high;
-        _mm512_store_ps(
-            at, kAdds ? _mm512_fmadd_ps(y, rowScale, _mm512_load_ps(at)) : _mm512_mul_ps(y, rowScale));
-      });
+      float* at = totals + 16 * (t * kTiles + i);
+      const __m512 s = _mm512_mul_ps(scale, _mm512_set1_ps(x.scales[t]));
+      const __m512 y = _mm512_cvtepi32_ps(acc[t * Tiles + i]);
+      _mm512_store_ps(at, adds ? _mm512_fmadd_ps(y, s, _mm512_load_ps(at)) : _mm512_mul_ps(y, s));
     });
-  };
-  if (adds) {
-    finish.template operator()<true>();
-  } else {
-    finish.template operator()<false>();
-  }
+  });
 }
 
 /// Two tiles of rows (or one, the last) times tokens [first, first + tokens).
@@ -263,7 +238,7 @@ void multiplyTiles(const PackedMatrix& weights, std::int64_t row, std::int64_t r
         const std::int64_t begin = column + block * kPanelBlock;
         const std::int64_t scaleAt = (group * blocks + begin / kPanelBlock) * kPanelTokens + within;
         const PanelTokens at{x.quantized + (group * cols + begin) * kPanelTokens + 4 * within,
-                             x.scales + scaleAt, x.offsets + scaleAt, x.starts + scaleAt};
+                             x.scales + scaleAt, x.starts + scaleAt};
         multiply<Tiles, T>(panel, block, static_cast<int>(std::min(kPanelBlock, cols - begin) / 4), at,
                            begin > 0, total);
       }
@@ -280,9 +255,6 @@ void multiplyTiles(const PackedMatrix& weights, std::int64_t row, std::int64_t r
       if (left == kPanelTokens) {
         run.template operator()<kPanelTokens>(t);
         t += kPanelTokens;
-      } else if (left >= 8) {
-        run.template operator()<8>(t);
-        t += 8;
       } else if (left >= 4) {
         run.template operator()<4>(t);
         t += 4;
@@ -311,11 +283,7 @@ void quantizePanelRowAvx512(const float* x, std::int64_t cols, const PanelActiva
     }
     const float bound = _mm512_reduce_max_ps(largest);
     // A bound so small that its reciprocal overflows counts as zero.
-    const bool isUsed = bound > 1e-30F;
-    const __m512 inverse = _mm512_set1_ps(isUsed ? 127.0F / bound : 0.0F);
-    // Rounded to 16 bits, half of the ninth that goes having been added.
-    const float scale =
-        isUsed ? std::bit_cast<float>((std::bit_cast<std::uint32_t>(bound / 127.0F) + 0x80U) & ~0xFFU) : 0.0F;
+    const __m512 inverse = _mm512_set1_ps(bound > 1e-30F ? 127.0F / bound : 0.0F);
     __m512i sum = _mm512_setzero_si512();
     for (std::int64_t c = begin; c < end; c += 16) {
       const __m512i whole = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + c), inverse));
@@ -328,9 +296,8 @@ void quantizePanelRowAvx512(const float* x, std::int64_t cols, const PanelActiva
       });
     }
     const std::int64_t at = (group * blocks + block) * kPanelTokens + within;
-    target.scales[at] = scale;
-    target.offsets[at] = -kIntegerFloat * scale;
-    target.starts[at] = kIntegerBits - static_cast<std::int32_t>(kZeroPoint) * _mm512_reduce_add_epi32(sum);
+    target.scales[at] = bound / 127.0F;
+    target.starts[at] = static_cast<std::int32_t>(-kZeroPoint) * _mm512_reduce_add_epi32(sum);
   }
 }
 

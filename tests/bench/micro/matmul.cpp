@@ -41,8 +41,7 @@ class Product {
         quantized_(aligned(static_cast<std::size_t>(wholeGroups(tokens) * kCols))),
         scales_(static_cast<std::size_t>(wholeGroups(tokens) * kCols / kernels::cpu::kActivationBlock)),
         sums_(static_cast<std::size_t>(tokens * kCols / kernels::cpu::kSumBlock)),
-        panelOffsets_(static_cast<std::size_t>(wholeGroups(tokens) * kernels::cpu::panelBlocks(kCols))),
-        panelStarts_(static_cast<std::size_t>(wholeGroups(tokens) * kernels::cpu::panelBlocks(kCols))),
+        panelSums_(static_cast<std::size_t>(wholeGroups(tokens) * kernels::cpu::panelBlocks(kCols))),
         output_(static_cast<std::size_t>(tokens * kRows)) {
     const std::vector<std::byte> source = randomMatrix(type);
     table.packRows(type, source.data(), kRows, kCols, 0, kRows, packed_.as<std::byte>());
@@ -64,7 +63,7 @@ class Product {
   }
   void panelMatmul() {
     const kernels::cpu::PanelActivations x = {quantized_.as<std::int8_t>(), scales_.data(),
-                                              panelOffsets_.data(), panelStarts_.data()};
+                                              panelSums_.data()};
     for (std::int64_t t = 0; t < tokens_; ++t) {
       table_.quantizePanelRow(&values_[static_cast<std::size_t>(t * kCols)], kCols, x, t);
     }
@@ -82,8 +81,7 @@ class Product {
   engine::runtime::AlignedBuffer quantized_;
   std::vector<float> scales_;
   std::vector<float> sums_;
-  std::vector<float> panelOffsets_;
-  std::vector<std::int32_t> panelStarts_;
+  std::vector<std::int32_t> panelSums_;
   std::vector<float> output_;
   kernels::cpu::PackedMatrix matrix_;
 };
