@@ -134,9 +134,16 @@ int converse(Conversation& conversation, ChatOptions options) {
 int runChat(const ChatOptions& options) {
   const auto path = engine::hub::resolveModel(options.model);
   if (!path) return fail(path.error());
+  engine::scheduler::LoadOptions load = options.load;
+  if (!options.draft.empty()) {
+    const auto draft = engine::hub::resolveModel(options.draft);
+    if (!draft) return fail(draft.error());
+    load.speculation = engine::scheduler::Speculation::kDraftModel;
+    load.draftModel = *draft;
+  }
   const InterruptWatch watch;
   StatusLine line;
-  auto engine = engine::scheduler::Engine::load(*path, options.load, loadingProgress(line, options.model));
+  auto engine = engine::scheduler::Engine::load(*path, load, loadingProgress(line, options.model));
   line.clear();
   if (!engine) return fail(engine.error());
   const auto valid = engine::sampling::validate(options.sampling, (*engine)->info().vocabularySize);

@@ -14,6 +14,7 @@ namespace quern::app {
 /// What `quern run` was asked for.
 struct ChatOptions {
   std::string model;
+  std::string draft;                  ///< a small model that guesses ahead; empty: none
   std::optional<std::string> prompt;  ///< one answer; without it questions come from stdin
   std::optional<std::string> system;
   bool raw = false;  ///< the prompt goes to the model as it is

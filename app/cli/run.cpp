@@ -18,6 +18,7 @@ struct Arguments {
   std::string system;
   std::string schema;
   std::string kv = "f16";
+  bool guesses = true;
   CLI::Option* seed = nullptr;
   CLI::Option* schemaOption = nullptr;
   CLI::Option* positionalOption = nullptr;
@@ -47,6 +48,10 @@ int run(Arguments& arguments) {
   if (chat.json) chat.stats = false;
   chat.sampling.randomSeed = arguments.seed->count() == 0;
   chat.load.kvType = *engine::runtime::kvTypeOf(arguments.kv);
+  if (!arguments.guesses) {
+    if (!chat.draft.empty()) return wrongUse("--draft and --no-guess exclude each other.");
+    chat.load.speculation = engine::scheduler::Speculation::kOff;
+  }
   return runChat(chat);
 }
 
@@ -93,6 +98,9 @@ void addRunCommand(CLI::App& app, Action& action) {
   command->add_option("--kv", arguments->kv, "How keys and values are kept")
       ->check(CLI::IsMember(engine::runtime::kvTypeNames()))
       ->capture_default_str();
+  command->add_option("--draft", chat.draft,
+                      "A small MODEL with the same vocabulary that guesses ahead; the answer stays the same");
+  command->add_flag("!--no-guess", arguments->guesses, "Compute token by token, without guessing ahead");
   command->add_option("--kernels", chat.load.kernels,
                       "A table of kernels, for comparisons (see \"quern doctor\")");
   command->add_flag("--stats", chat.stats, "Numbers after each answer");

@@ -225,6 +225,8 @@ base::Result<Benchmark> runBenchmark(const std::filesystem::path& path, const Be
     return base::ok();
   };
   model->executable().setActive(false);  // its workers would take from what is measured next
+  while (model->executable().settle()) {
+  }
   QUERN_TRY(next("the machine's limits"));
   measureLimits(cases, options, benchmark);
   model->executable().setActive(true);

@@ -117,6 +117,10 @@ class Executable {
   virtual std::int32_t threads() const = 0;
   virtual std::string description() const = 0;  ///< "CPU AVX-512 VNNI, 2 threads"
 
+  /// Does a piece of what was put off to be ready sooner, for some milliseconds; true while there is more. On
+  /// the thread that calls run(), when nobody waits for it.
+  virtual bool settle() { return false; }
+
   /// Hint that tokens are (not) being made: workers spin while active, sleep otherwise.
   virtual void setActive(bool active) = 0;
 };

@@ -133,7 +133,6 @@ base::Result<std::shared_ptr<Engine>> Engine::load(const std::filesystem::path& 
                  PrefixStore::open(options.prefixFolder, options.prefixBytes, extras.identity));
   }
   options.threads = executable->threads();
-  options.kvTokens = static_cast<std::int64_t>(executable->kvBlocks()) * runtime::kKvBlockTokens;
   if (progress && !progress(1.0)) return base::Error(base::ErrorCode::kCancelled, "Loading was cancelled.");
   return std::shared_ptr<Engine>(
       std::make_shared<LoadedEngine>(std::move(info), std::move(options), std::move(tokenizer),

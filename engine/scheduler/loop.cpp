@@ -206,6 +206,8 @@ void Loop::run() {
     } else if (scheduler_.canRehearse()) {
       setActive(true);
       scheduler_.rehearse();
+    } else if (!settled_) {
+      settled_ = !executable_->settle();
     } else {
       sleep();
     }

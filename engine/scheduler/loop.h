@@ -76,6 +76,7 @@ class Loop {
   /// is to be held against it: never before the first token.
   double bandwidth_ = 0;
   bool measured_ = false;
+  bool settled_ = false;  ///< what loading put off is done
   bool active_ = false;
 
   std::thread thread_;

@@ -12,8 +12,10 @@ constexpr double kNews = 0.1;
 constexpr std::int32_t kLeast = 4;
 /// Until it is known what a token costs.
 constexpr std::int32_t kUnknown = 32;
-/// While most work is in answers, a prompt may make their steps so much longer: it is not to be felt.
-constexpr double kStretch = 1.7;
+/// Where a prompt comes to eight answers it may make their steps so much longer: it is hardly felt. The more
+/// prompts come to an answer, the more of the time is theirs.
+constexpr double kStretch = 0.7;
+constexpr double kAnswersAPrompt = 8;
 /// A step of prompts alone makes nobody wait but a request that comes in or is cancelled meanwhile.
 constexpr double kAloneTargets = 4;
 
@@ -51,7 +53,10 @@ std::int32_t StepBudget::promptTokens(std::int32_t decoding, std::int32_t prefil
   if (cost == 0) return std::min(room, kUnknown);
   const double alone = decodeSeconds(decoding);
   double seconds = target_ - alone;
-  if (prefilling < decoding && alone > 0) seconds = std::min(seconds, (kStretch - 1) * alone);
+  if (alone > 0) {
+    const double share = std::max(1.0, kAnswersAPrompt * prefilling / decoding);
+    seconds = std::min(seconds, kStretch * share * alone);
+  }
   return tokensIn(seconds, cost, room);
 }
 

@@ -84,6 +84,27 @@ TEST_F(SmolLm2, TheSameSeedIsTheSameAnswer) {
   EXPECT_EQ(first["tokens"].size(), 24U);
 }
 
+TEST_F(SmolLm2, GuessingAheadChangesNothingButTheTime) {
+  const auto ask = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"run", "smollm2", "Count: one, two, three, one, two, three, one,",
+                                          "-n",  "60",      "--seed",
+                                          "7",   "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Outcome outcome = quern(arguments);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return json::parse(outcome.out);
+  };
+  const auto plain = ask({"--no-guess"});
+  EXPECT_EQ(plain["usage"]["drafted_tokens"], 0);
+  EXPECT_EQ(ask({})["tokens"], plain["tokens"]);
+  const auto drafted = ask({"--draft", "smollm2"});
+  EXPECT_EQ(drafted["tokens"], plain["tokens"]);
+  const Outcome both = quern({"run", "smollm2", "Hi", "--no-guess", "--draft", "smollm2"});
+  EXPECT_EQ(both.code, 2);
+  EXPECT_NE(both.err.find("exclude"), std::string::npos) << both.err;
+  EXPECT_EQ(quern({"run", "smollm2", "Hi", "--draft", "nosuchmodel"}).code, 1);
+}
+
 TEST_F(SmolLm2, StopsBeforeAStopText) {
   const Outcome outcome = quern({"run", "smollm2", "-p", "1, 2, 3, 4, 5,", "--raw", "--temp", "0", "-n", "40",
                                  "--stop", "9", "--json"});

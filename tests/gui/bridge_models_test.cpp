@@ -4,6 +4,8 @@
 #include <QAbstractItemModelTester>
 #include <QSignalSpy>
 #include <QTemporaryDir>
+#include <filesystem>
+#include <fstream>
 
 #include "tests/gui/bridge_fixture.h"
 #include "ui/bridge/app_settings.h"
@@ -224,6 +226,19 @@ TEST_F(BridgeModels, SettingsAreKept) {
   EXPECT_EQ(settings.loadOptions("/m/other.gguf").contextTokens, 0);
   ASSERT_EQ(settings.sideLoaded().size(), 49U);
   EXPECT_EQ(settings.sideLoaded()[0], "/m/58.gguf");
+}
+
+TEST_F(BridgeModels, PromptsAreKeptOnDiskOnlyWhileSomebodyWantsIt) {
+  AppSettings settings(*store_);
+  EXPECT_TRUE(settings.loadOptions("/m/a.gguf").prefixFolder.empty());
+  settings.setKeepsPrompts(true);
+  const auto folder = settings.loadOptions("/m/a.gguf").prefixFolder;
+  ASSERT_FALSE(folder.empty());
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "something") << "read";
+  settings.setKeepsPrompts(false);
+  EXPECT_FALSE(std::filesystem::exists(folder));
+  EXPECT_TRUE(settings.loadOptions("/m/a.gguf").prefixFolder.empty());
 }
 
 TEST_F(BridgeModels, BrokenSettingsCountAsNotSet) {

@@ -1,6 +1,7 @@
 #include "engine/runtime/cpu/fresh_pages.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <thread>
@@ -82,6 +83,19 @@ TEST(FreshPages, WorkersFindTheirPartsZeroAndKeepWhatTheyWrote) {
       ASSERT_EQ(buffer->data()[at], static_cast<std::byte>(at / kPart % kWorkers + 1)) << at;
     }
   }
+}
+
+TEST(FreshPages, MergingKeepsWhatWasWritten) {
+  constexpr std::size_t kBytes = 6U << 20;
+  auto buffer = AlignedBuffer::allocate(kBytes);
+  ASSERT_TRUE(buffer.has_value());
+  auto* page = buffer->data() + ((2U << 20) - reinterpret_cast<std::uintptr_t>(buffer->data()) % (2U << 20));
+  ::madvise(page, 2U << 20, MADV_NOHUGEPAGE);
+  for (std::size_t at = 0; at < 2U << 20; ++at) page[at] = static_cast<std::byte>(at * 7 >> 3);
+  // Whether the system can is its own affair.
+  (void)mergePages(page);
+  for (std::size_t at = 0; at < 2U << 20; ++at)
+    ASSERT_EQ(page[at], static_cast<std::byte>(at * 7 >> 3)) << at;
 }
 
 TEST(FreshPages, TakesMappingsWithoutAWholeHugePage) {

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "engine/base/places.h"
 
 namespace quern::ui {
 namespace {
@@ -15,6 +18,7 @@ constexpr char kTheme[] = "window.theme";
 constexpr char kTextPercent[] = "window.textPercent";
 constexpr char kLastModel[] = "window.lastModel";
 constexpr char kLastChat[] = "window.lastChat";
+constexpr char kKeepPrompts[] = "models.keepPrompts";
 constexpr char kLoadPrefix[] = "model.load:";
 constexpr char kSideLoaded[] = "models.sideLoaded";
 constexpr std::size_t kSideLoadedMost = 50;
@@ -26,6 +30,8 @@ std::optional<std::int64_t> numberOf(const std::string& text) {
   const qlonglong number = QString::fromStdString(text).toLongLong(&valid);
   return valid ? std::optional<std::int64_t>(number) : std::nullopt;
 }
+
+fs::path promptsFolder() { return engine::base::cacheFolder() / "prompts"; }
 
 std::string keyOf(const fs::path& model) { return kLoadPrefix + model.lexically_normal().string(); }
 
@@ -80,8 +86,19 @@ void AppSettings::setLastChat(std::optional<engine::store::Id> chat) {
   put(kLastChat, chat ? std::to_string(*chat) : std::string());
 }
 
+bool AppSettings::keepsPrompts() const { return value(kKeepPrompts) == "1"; }
+
+void AppSettings::setKeepsPrompts(bool keeps) {
+  if (keepsPrompts() == keeps) return;
+  std::error_code ignored;
+  // A model that is loaded may still want to write there: it finds no folder and keeps nothing.
+  if (!keeps) fs::remove_all(promptsFolder(), ignored);
+  put(kKeepPrompts, keeps ? "1" : "0");
+}
+
 LoadOptions AppSettings::loadOptions(const fs::path& model) const {
   LoadOptions options;
+  if (keepsPrompts()) options.prefixFolder = promptsFolder();
   const json object = json::parse(value(keyOf(model).c_str()), nullptr, false);
   if (!object.is_object()) return options;
   readInto(object, "contextTokens", 0, 1 << 24, options.contextTokens);

@@ -31,6 +31,11 @@ class AppSettings : public QObject {
   std::optional<engine::store::Id> lastChat() const;
   void setLastChat(std::optional<engine::store::Id> chat);
 
+  /// Whether the beginnings of chats that a model has read are kept on disk, so that a chat goes on at once
+  /// after a restart. Switching it off removes them.
+  bool keepsPrompts() const;
+  void setKeepsPrompts(bool keeps);
+
   /// As last used with this model; the defaults for one that was never loaded.
   engine::scheduler::LoadOptions loadOptions(const std::filesystem::path& model) const;
   void setLoadOptions(const std::filesystem::path& model, const engine::scheduler::LoadOptions& options);

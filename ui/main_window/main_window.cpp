@@ -228,6 +228,7 @@ void MainWindow::applyPreferences(const Preferences& preferences) {
   engine::store::Store& store = services_.store;
   services_.settings.setThemeMode(AppSettings::ThemeMode(int(preferences.mode)));
   services_.settings.setTextPercent(preferences.textPercent);
+  services_.settings.setKeepsPrompts(preferences.keepPrompts);
   store.setSetting(kReduceMotionKey, preferences.reduceMotion ? "1" : "0");
   store.setSetting(kDefaultModelKey, preferences.defaultModel.toStdString());
 }
@@ -236,6 +237,7 @@ void MainWindow::restoreState() {
   engine::store::Store& store = services_.store;
   preferences_.mode = Theme::Mode(int(services_.settings.themeMode()));
   preferences_.textPercent = services_.settings.textPercent();
+  preferences_.keepPrompts = services_.settings.keepsPrompts();
   preferences_.reduceMotion = setting(store, kReduceMotionKey) == "1";
   preferences_.defaultModel = QString::fromStdString(setting(store, kDefaultModelKey));
   theme_.setMode(preferences_.mode);

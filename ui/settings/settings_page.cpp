@@ -170,7 +170,16 @@ QWidget* SettingsPage::makeModels() {
   connect(&theme_, &Theme::changed, defaultModel_, apply);
   apply();
   card->addRow(tr("Model at start"), tr("Loaded when the window opens"), defaultModel_);
+  keepPrompts_ = new Switch(theme_, tr("Remember what was read"), card);
+  keepPrompts_->setObjectName(QStringLiteral("keepPrompts"));
+  card->addRow(tr("Remember what was read"),
+               tr("Chats go on at once after a restart: up to 1 GiB on disk, removed when switched off"),
+               keepPrompts_);
   setInstalledModels({});
+  connect(keepPrompts_, &QCheckBox::toggled, this, [this](bool on) {
+    preferences_.keepPrompts = on;
+    emitChanged();
+  });
   connect(defaultModel_, &QComboBox::activated, this, [this](int index) {
     preferences_.defaultModel = defaultModel_->itemData(index).toString();
     emitChanged();
@@ -205,9 +214,11 @@ void SettingsPage::setPreferences(const Preferences& preferences) {
   if (QAbstractButton* button = modes_->button(int(preferences.mode))) button->setChecked(true);
   const QSignalBlocker one(textSize_);
   const QSignalBlocker two(reduceMotion_);
+  const QSignalBlocker three(keepPrompts_);
   textSize_->setValue(preferences.textPercent / kTextStep);
   textSizeValue_->setText(tr("%1 %").arg(preferences.textPercent, 3));
   reduceMotion_->setChecked(preferences.reduceMotion);
+  keepPrompts_->setChecked(preferences.keepPrompts);
   const int index = defaultModel_->findData(preferences.defaultModel);
   defaultModel_->setCurrentIndex(std::max(0, index));
 }

@@ -20,6 +20,7 @@ struct Preferences {
   int textPercent = 100;
   bool reduceMotion = false;
   QString defaultModel;
+  bool keepPrompts = false;  ///< beginnings of chats on disk
 };
 
 class SettingsPage : public Surface {
@@ -47,6 +48,7 @@ class SettingsPage : public Surface {
   Label* textSizeValue_ = nullptr;
   Switch* reduceMotion_ = nullptr;
   QComboBox* defaultModel_ = nullptr;
+  Switch* keepPrompts_ = nullptr;
 };
 
 }  // namespace quern::ui

@@ -6,6 +6,7 @@
 
 #include "engine/base/text.h"
 #include "engine/runtime/cpu/decode_width.h"
+#include "engine/runtime/cpu/fresh_pages.h"
 #include "engine/runtime/cpu/read_speed.h"
 #include "kernels/reference/dequantize.h"
 
@@ -164,6 +165,18 @@ std::uint64_t CpuExecutable::bytesPerToken(std::int32_t position) const {
     }
   }
   return bytes;
+}
+
+bool CpuExecutable::settle() {
+  auto& pages = plan_.smallPages;
+  if (pages.empty()) return false;
+  // What the system cannot do for one page it cannot do for the next.
+  if (mergePages(pages.back())) {
+    pages.pop_back();
+  } else {
+    pages.clear();
+  }
+  return !pages.empty();
 }
 
 double CpuExecutable::readBandwidth() {

@@ -76,6 +76,7 @@ class CpuExecutable : public Executable {
   MemoryUse memory() const override;
   std::uint64_t bytesPerToken(std::int32_t position) const override;
   double readBandwidth() override;
+  bool settle() override;
   std::int32_t threads() const override { return pool_->threads(); }
   std::string description() const override;
   void setActive(bool active) override { pool_->setActive(active); }

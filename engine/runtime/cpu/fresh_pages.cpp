@@ -41,6 +41,22 @@ FreshPages::~FreshPages() {
   if (hasSmall_.load()) ::madvise(whole_.data(), whole_.size(), MADV_HUGEPAGE);
 }
 
+std::vector<std::byte*> FreshPages::small() const {
+  std::vector<std::byte*> found;
+  for (std::size_t i = 0; i < pages_; ++i) {
+    if (states_[i].load() == State::kSmall) found.push_back(firstHuge_ + i * kHugePage);
+  }
+  return found;
+}
+
+bool mergePages(std::byte* page) {
+#ifndef MADV_COLLAPSE
+  constexpr int MADV_COLLAPSE = 25;  // Linux 6.1, include/uapi/asm-generic/mman-common.h
+#endif
+  ::madvise(page, kHugePage, MADV_HUGEPAGE);
+  return ::madvise(page, kHugePage, MADV_COLLAPSE) == 0;
+}
+
 FreshPages::State FreshPages::choose() {
   const std::lock_guard lock(mutex_);
   return choice_.nextIsHuge() ? State::kHuge : State::kSmall;

@@ -48,9 +48,11 @@ void cutUp(const Packing& matrix, TileShare tiles, std::vector<Piece>& pieces) {
 
 }  // namespace
 
-base::Result<void> packMatrices(const gguf::File& file, const kernels::cpu::Kernels& kernels,
-                                std::span<const Packing> matrices, std::span<std::byte> target,
-                                ThreadPool& pool, const Progress& progress) {
+base::Result<std::vector<std::byte*>> packMatrices(const gguf::File& file,
+                                                   const kernels::cpu::Kernels& kernels,
+                                                   std::span<const Packing> matrices,
+                                                   std::span<std::byte> target, ThreadPool& pool,
+                                                   const Progress& progress) {
   // Workers of one node stand together: node by node, each gets the rows of its workers' shares.
   const std::int32_t workers = pool.threads();
   std::vector<std::unique_ptr<NodeWork>> nodes;
@@ -98,7 +100,7 @@ base::Result<void> packMatrices(const gguf::File& file, const kernels::cpu::Kern
   });
   if (!cancelled.load() && progress && !progress(1.0)) cancelled.store(true);
   if (cancelled.load()) return base::Error(base::ErrorCode::kCancelled, "Loading was cancelled.");
-  return base::ok();
+  return pages.small();
 }
 
 }  // namespace quern::engine::runtime

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "engine/gguf/file.h"
 #include "engine/runtime/backend.h"
@@ -35,10 +36,13 @@ inline TileShare tileShare(std::int64_t tiles, std::int32_t firstWorker, std::in
   return {tiles * firstWorker / workers, tiles * lastWorker / workers};
 }
 
-/// `target` holds the targets of all matrices and has not been touched. Errors: kCancelled when `progress`
+/// `target` holds the targets of all matrices and has not been touched. Returns what of it is in small pages
+/// and worth merging (fresh_pages.h). Errors: kCancelled when `progress`
 /// says so. The caller keeps `file` and the target alive.
-base::Result<void> packMatrices(const gguf::File& file, const kernels::cpu::Kernels& kernels,
-                                std::span<const Packing> matrices, std::span<std::byte> target,
-                                ThreadPool& pool, const Progress& progress);
+base::Result<std::vector<std::byte*>> packMatrices(const gguf::File& file,
+                                                   const kernels::cpu::Kernels& kernels,
+                                                   std::span<const Packing> matrices,
+                                                   std::span<std::byte> target, ThreadPool& pool,
+                                                   const Progress& progress);
 
 }  // namespace quern::engine::runtime

@@ -139,8 +139,9 @@ class PlanCompiler {
     std::size_t placed = 0;
     place(plan_.body, placed);
     place(plan_.head, placed);
-    return packMatrices(file_, kernels_, packings_, {plan_.packed.data(), plan_.packed.size()}, pool,
-                        progress);
+    QUERN_ASSIGN(plan_.smallPages, packMatrices(file_, kernels_, packings_,
+                                                {plan_.packed.data(), plan_.packed.size()}, pool, progress));
+    return base::ok();
   }
 
   const gguf::File& file_;

@@ -73,6 +73,7 @@ struct Plan {
   /// All matrices one after another in the order of use, so that they share huge pages and a worker that
   /// reads ahead at the end of one reads the next.
   AlignedBuffer packed;
+  std::vector<std::byte*> smallPages;       ///< of it, to be merged when there is time; see fresh_pages.h
   std::vector<std::vector<float>> vectors;  ///< owns norms and biases
   std::uint64_t packedBytes = 0;
   std::uint64_t embedRowBytes = 0;
