@@ -127,10 +127,13 @@ base::Result<std::shared_ptr<Engine>> Engine::load(const std::filesystem::path& 
   if (options.speculation == Speculation::kDraftModel) {
     QUERN_ASSIGN(extras.draftModel, loadDraftModel(options, tokenizer));
   }
-  extras.identity = {hashModel(*file, executable->numerics()), options.kvType, executable->blockBytes()};
+  // The executable, which holds the file, is the engine's and outlives its questions.
+  extras.identity = [file, made = executable.get(), type = options.kvType] {
+    return CacheIdentity{hashModel(*file, made->numerics()), type, made->blockBytes()};
+  };
   if (!options.prefixFolder.empty()) {
     QUERN_ASSIGN(extras.prefixStore,
-                 PrefixStore::open(options.prefixFolder, options.prefixBytes, extras.identity));
+                 PrefixStore::open(options.prefixFolder, options.prefixBytes, extras.identity()));
   }
   options.threads = executable->threads();
   if (progress && !progress(1.0)) return base::Error(base::ErrorCode::kCancelled, "Loading was cancelled.");

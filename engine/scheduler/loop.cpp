@@ -27,7 +27,7 @@ Loop::Loop(std::unique_ptr<runtime::Executable> executable,
       options_(options),
       scheduler_(*executable_, std::move(tokenizer), options) {
   totals_.memory = executable_->memory();
-  scheduler_.setIdentity(extras.identity);
+  scheduler_.setIdentity(std::move(extras.identity));
   if (extras.prefixStore) scheduler_.setPrefixStore(std::move(extras.prefixStore));
   if (extras.draftModel) {
     const runtime::MemoryUse more = extras.draftModel->executable().memory();

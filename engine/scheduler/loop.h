@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -23,7 +24,8 @@ class Loop {
   struct Extras {
     std::unique_ptr<DraftModel> draftModel;
     std::unique_ptr<PrefixStore> prefixStore;
-    CacheIdentity identity;
+    std::function<CacheIdentity()>
+        identity;  ///< see Scheduler::setIdentity(); without it there is no state to save
   };
   /// `options` with the defaults filled in.
   Loop(std::unique_ptr<runtime::Executable> executable, std::shared_ptr<const tokenizer::Tokenizer> tokenizer,

@@ -35,8 +35,8 @@ class Scheduler {
   /// A small model that guesses for this one; without, guesses are looked up in the text itself.
   void setDraftModel(std::unique_ptr<DraftModel> model) { draftModel_ = std::move(model); }
 
-  /// What names the contents of this cache on disk; saving, restoring and spilling need it.
-  void setIdentity(const CacheIdentity& identity) { identity_ = identity; }
+  /// What names the contents of this cache on disk; asked for when a state is saved or restored, once.
+  void setIdentity(std::function<CacheIdentity()> identity) { makeIdentity_ = std::move(identity); }
   /// Where known beginnings go that the cache gives up, and where they are looked for.
   void setPrefixStore(std::unique_ptr<PrefixStore> store);
   /// Writes all known beginnings there. Waits for the disk.
@@ -91,6 +91,7 @@ class Scheduler {
   bool fits(const Sequence& sequence) const;
   void start(const SequencePtr& sequence);
   std::int32_t takeKnown(Sequence& sequence);
+  const CacheIdentity& identity();
   std::optional<BlockPool::Block> fetch(Sequence& sequence);
   bool spill(BlockPool::Block block, const BlockKey& parent, std::span<const std::int32_t> tokens);
   std::int32_t knownBlocks(const Sequence& sequence) const;
@@ -135,7 +136,8 @@ class Scheduler {
   StepBudget budget_;
   std::unique_ptr<DraftModel> draftModel_;
   DraftLength draftLength_;
-  CacheIdentity identity_;
+  std::function<CacheIdentity()> makeIdentity_;
+  std::optional<CacheIdentity> identity_;
   std::unique_ptr<PrefixStore> store_;
   std::vector<std::byte> contents_;  ///< of a block on its way
   Batch running_;                    ///< in the order in which they came in

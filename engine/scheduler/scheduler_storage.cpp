@@ -19,6 +19,11 @@ void Scheduler::setPrefixStore(std::unique_ptr<PrefixStore> store) {
                          std::span<const std::int32_t> tokens) { spill(block, parent, tokens); };
 }
 
+const CacheIdentity& Scheduler::identity() {
+  if (!identity_) identity_ = makeIdentity_();
+  return *identity_;
+}
+
 bool Scheduler::spill(BlockPool::Block block, const BlockKey& parent, std::span<const std::int32_t> tokens) {
   return store_->put(BlockHead::of(parent, tokens),
                      [&](std::span<std::byte> to) { executable_.readBlock(block, to); });
@@ -59,7 +64,7 @@ void Scheduler::spillAll() {
 
 base::Result<std::int32_t> Scheduler::saveState(std::span<const std::int32_t> tokens,
                                                 const std::filesystem::path& path) {
-  QUERN_ASSIGN(auto file, BlockFileWriter::create(path, identity_));
+  QUERN_ASSIGN(auto file, BlockFileWriter::create(path, identity()));
   contents_.resize(executable_.blockBytes());
   std::int32_t saved = 0;
   BlockPool::Place at;
@@ -80,7 +85,7 @@ base::Result<std::int32_t> Scheduler::restoreState(const std::filesystem::path& 
   std::vector<BlockPool::Block> held;
   BlockPool::Place at;
   const auto read =
-      readBlockFile(path, identity_, [&](const BlockHead& head, std::span<const std::byte> bytes) {
+      readBlockFile(path, identity(), [&](const BlockHead& head, std::span<const std::byte> bytes) {
         if (const auto known = pool_.follow(at, head.tokens, head.promptTokens)) {
           held.push_back(*known);
           return true;

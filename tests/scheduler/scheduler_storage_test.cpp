@@ -27,7 +27,7 @@ class SchedulingStorage : public testing::Test {
   /// A scheduler as after a start of the program.
   std::unique_ptr<Driven> fresh(Trial trial = {}, std::uint64_t model = 1, bool spills = true) {
     auto test = std::make_unique<Driven>(trial);
-    test->scheduler.setIdentity(identity(model));
+    test->scheduler.setIdentity([model] { return identity(model); });
     if (!spills) return test;
     auto store = PrefixStore::open(folder_ / "prefixes", 1 << 20, identity(model));
     EXPECT_TRUE(store) << store.error().describe();
