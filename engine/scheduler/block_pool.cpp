@@ -132,7 +132,15 @@ BlockPool::Block BlockPool::publish(Block block, Place& at, std::span<const std:
   at = {key, 0};
   // Another content has the same key, or what leads here is not known itself: then this is not either.
   const bool leadsHere = parentSerial > 0 || parent == BlockKey();
-  if (!leadsHere || state.serial > 0 || !known_.emplace(key, block).second) return block;
+  if (!leadsHere || state.serial > 0) return block;
+  if (const auto other = known_.find(key); other != known_.end()) {
+    // Another content has the same key, or the same one is known behind a block that was forgotten meanwhile:
+    // nobody can find that any more.
+    const State& stale = blocks_[other->second];
+    if (stale.holders > 0 || stale.parentSerial == parentSerial) return block;
+    forget(other->second);
+  }
+  known_.emplace(key, block);
   state.serial = at.serial = ++serials_;
   state.parentSerial = parentSerial;
   state.parent = parent;

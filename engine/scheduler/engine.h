@@ -118,7 +118,8 @@ class Engine {
 
   /// Writes what the cache knows of the beginning of `tokens` (a conversation's prompt) to a file, and makes
   /// it known again, in this process or a later one. Both return the number of tokens, in whole blocks, and
-  /// wait for the disk: not for the thread of a window. Errors: kIo, kNotFound, kUnsupported.
+  /// wait for the engine thread and the disk: not for a window's thread, and never from a sink. Errors: kIo,
+  /// kNotFound.
   virtual base::Result<std::int32_t> saveState(std::vector<std::int32_t> tokens,
                                                const std::filesystem::path& path) = 0;
   virtual base::Result<std::int32_t> restoreState(const std::filesystem::path& path) = 0;

@@ -36,10 +36,12 @@ base::Result<LoadPlan> planLoad(const model::Program& program, const LoadOptions
   }
   if (options.contextTokens == 0) options.contextTokens = std::min(program.trainedContext, kDefaultContext);
   options.batchTokens = std::max(options.parallel, std::min(options.batchTokens, 8192));
-  if (options.kvTokens < 0 || options.longestWait.count() < 0 || options.interTokenTarget.count() < 1) {
-    return base::Error(base::ErrorCode::kInvalidArgument,
-                       "The cache's tokens and the longest wait cannot be negative, and the time between two "
-                       "tokens must be a millisecond or more.");
+  if (options.kvTokens < 0 || options.longestWait.count() < 0 || options.longestWait > kLongestTime ||
+      options.interTokenTarget.count() < 1) {
+    return base::Error(
+        base::ErrorCode::kInvalidArgument,
+        "The cache's tokens cannot be negative, the longest wait at most a month, and the time between two "
+        "tokens must be a millisecond or more.");
   }
   const std::int64_t kvTokens = cacheTokens(options);
   if (kvTokens > INT32_MAX / 2) {

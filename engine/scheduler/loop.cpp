@@ -12,6 +12,10 @@ namespace {
 constexpr auto kStatsWindow = std::chrono::seconds(1);
 constexpr std::int32_t kMostLogprobs = 20;
 constexpr std::size_t kMostChoices = 256;
+/// All stop texts are looked for after every token.
+constexpr std::size_t kMostStops = 64;
+constexpr std::size_t kLongestStop = 1024;
+constexpr std::size_t kLongestName = 256;
 /// A model that has been loaded for a question gets it within this time.
 constexpr auto kIdleBeforeMeasuring = std::chrono::milliseconds(300);
 
@@ -82,13 +86,27 @@ base::Result<void> Loop::check(const Request& request) const {
   if (isEmbedding && !request.choices.empty()) {
     return invalid("A request asks for an embedding or for scores, not for both.");
   }
+  if (request.stop.size() > kMostStops) {
+    return invalid("At most " + number(kMostStops) + " stop texts can be looked for.");
+  }
+  for (const std::string& stop : request.stop) {
+    if (stop.size() > kLongestStop) {
+      return invalid("A stop text can have at most " + number(kLongestStop) + " bytes.");
+    }
+  }
+  if (request.client.size() > kLongestName) {
+    return invalid("A client's name can have at most " + number(kLongestName) + " bytes.");
+  }
   if (request.keepTokens < -1) return invalid("The tokens to keep must be -1 (the default) or more.");
-  if (request.longestWait.count() < 0 || request.deadline.count() < 0) {
-    return invalid("A deadline or a longest wait cannot be negative.");
+  for (const auto time : {request.longestWait, request.deadline}) {
+    if (time.count() >= 0 && time <= kLongestTime) continue;
+    return invalid("A deadline or a longest wait must be between 0 (none) and a month.");
   }
   QUERN_TRY(sampling::validate(request.sampling, vocabulary));
-  if (request.overflow == Overflow::kStop &&
-      request.prompt.size() >= static_cast<std::size_t>(options_.contextTokens)) {
+  // Where an answer is made, its first token needs a place.
+  const bool isAnswer = !isEmbedding && request.choices.empty();
+  const auto most = static_cast<std::size_t>(options_.contextTokens) - (isAnswer ? 1 : 0);
+  if (request.overflow == Overflow::kStop && request.prompt.size() > most) {
     return base::Error(
         base::ErrorCode::kLimit,
         "The prompt has " + number(request.prompt.size()) + " tokens; the context holds " +

@@ -34,6 +34,9 @@ enum class Overflow : std::uint8_t {
 /// How the hidden states of a text's tokens become its embedding, which then gets length 1.
 enum class Pooling : std::uint8_t { kNone, kMean, kFirst, kLast };
 
+/// The longest deadline or wait that can be asked for: sums with it stay within their types.
+inline constexpr std::chrono::hours kLongestTime{24 * 31};
+
 /// What to answer. The prompt is already rendered and tokenized (see Engine::tokenizer() and
 /// Engine::chatTemplate()).
 struct Request {

@@ -39,9 +39,11 @@ void Scheduler::add(std::shared_ptr<Job> job) {
   const std::int32_t context = options_.contextTokens;
   Request& request = job->request;
   const auto length = static_cast<std::int32_t>(request.prompt.size());
-  if (length >= context && request.overflow != Overflow::kStop) {
+  const bool isAnswer = job->wantsAnswer();
+  if (length > context - (isAnswer ? 1 : 0) && request.overflow != Overflow::kStop) {
     // Room for what is wanted of an answer, but half of the context is the prompt's.
-    const std::int32_t answer = request.maxTokens < 0 ? context / 4 : std::max(1, request.maxTokens);
+    std::int32_t answer = request.maxTokens < 0 ? context / 4 : std::max(1, request.maxTokens);
+    if (!isAnswer) answer = 0;
     const std::int32_t room = context - std::min(answer, context / 2);
     // kRolling keeps the sinks, kTruncateMiddle a good part of the beginning.
     const bool rolls = request.overflow == Overflow::kRolling && request.keepTokens < 0;
@@ -66,6 +68,10 @@ void Scheduler::step() {
     fill();
     if (!batch_.empty()) handOut();
   }
+  // Whoever is finished is not kept.
+  slices_.clear();
+  batch_.clear();
+  order_.clear();
   look();
 }
 
@@ -138,6 +144,24 @@ bool Scheduler::fits(const Sequence& sequence) const {
   return needed <= pool_.idle() + knownBlocks(sequence);
 }
 
+/// Someone less urgent by two classes makes room, never one who is nearly as urgent.
+bool Scheduler::isClearlyBefore(const Job& a, const Job& b) const {
+  return urgency(b, time_) > urgency(a, time_) + 1;
+}
+
+/// Would it fit if all who can be made to did make room? Nobody is sent away in vain.
+bool Scheduler::couldFit(const Sequence& sequence) const {
+  std::int32_t places = sequence.reserved;
+  std::int32_t blocks = static_cast<std::int32_t>(sequence.tokens.size()) / kKvBlockTokens + 1;
+  for (const auto& other : running_) {
+    if (isClearlyBefore(sequence.job(), other->job())) continue;
+    places += other->reserved;
+    blocks += std::max(static_cast<std::int32_t>(other->blocks.size()) + 1,
+                       static_cast<std::int32_t>(other->tokens.size()) / kKvBlockTokens + 1);
+  }
+  return places <= options_.parallel && blocks <= pool_.size() + knownBlocks(sequence);
+}
+
 /// How many blocks the sequence would find held by others: they cost nothing.
 std::int32_t Scheduler::knownBlocks(const Sequence& sequence) const {
   if (!mayReuse(sequence)) return 0;
@@ -163,9 +187,9 @@ void Scheduler::admit() {
       continue;
     }
     if (!fits(*sequence)) {
-      // Someone less urgent may have to wait again, but never for one who is no more urgent.
+      if (!couldFit(*sequence)) return;
       const SequencePtr other = victim();
-      if (!other || urgency(other->job(), time_) <= urgency(job, time_) + 1) return;
+      if (!other || !isClearlyBefore(job, other->job())) return;
       preempt(other);
       continue;
     }

@@ -89,6 +89,8 @@ class Scheduler {
   void removeGone();
   void admit();
   bool fits(const Sequence& sequence) const;
+  bool isClearlyBefore(const Job& a, const Job& b) const;
+  bool couldFit(const Sequence& sequence) const;
   void start(const SequencePtr& sequence);
   std::int32_t takeKnown(Sequence& sequence);
   const CacheIdentity& identity();

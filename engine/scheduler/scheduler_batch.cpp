@@ -126,7 +126,7 @@ void Scheduler::propose(const DraftLength::Step& step) {
     }
     most = std::max(most, 0);
     proposals_.push_back(&sequence->proposal);
-    if (draftModel_ && most > 0) {
+    if (draftModel_ && !draftModel_->hasFailed() && most > 0) {
       asks_.push_back({static_cast<DraftModel::Follower*>(sequence->proposer.get()), sequence->tokens, most,
                        &sequence->sampler(), &sequence->proposal});
     } else {

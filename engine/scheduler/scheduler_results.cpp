@@ -30,6 +30,7 @@ void Scheduler::handOut() {
     const std::uint64_t all = executable_.bytesPerToken(sequence->computed);
     bytes += bytes == 0 ? all : all - executable_.bytesPerToken(0);
   }
+  const Clock::time_point began = now_();
   const auto ran = executable_.run({slices_});
   const Batch batch = batch_;
   if (!ran) {
@@ -39,7 +40,10 @@ void Scheduler::handOut() {
   const Clock::time_point before = std::exchange(time_, now_());
   const std::chrono::duration<double> took = time_ - before;
   budget_.measured(decodeRows, prompt, took);
-  if (prompt == 0) draftLength_.measured(decodeRows, took.count());
+  // Of the step itself: what guessing costs is counted where it is done.
+  if (prompt == 0) {
+    draftLength_.measured(decodeRows, std::chrono::duration<double>(time_ - began).count());
+  }
   report_.prompt += static_cast<std::uint64_t>(prompt);
   report_.bytes += bytes;
   std::int32_t row = 0;

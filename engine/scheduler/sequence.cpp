@@ -98,16 +98,19 @@ void Sequence::accepted() {
 }
 
 void Sequence::started(Clock::time_point now, std::int32_t cachedTokens, const ReuseReport& report) {
-  admitted = now;
   if (started_ != Clock::time_point{}) return;
-  started_ = now;
+  started_ = admitted = now;
+  reported_ = cachedTokens;
   usage_.cachedTokens = cachedTokens;
   usage_.reuse = report;
   job_->emit(event(Event::Kind::kPromptProgress));
 }
 
 void Sequence::promptProgress() {
-  if (isFresh() && answer_ == 0) job_->emit(event(Event::Kind::kPromptProgress));
+  // What is computed again after a preemption was told once.
+  if (usage_.completionTokens > 0 || answer_ > 0 || computed <= reported_) return;
+  reported_ = computed;
+  job_->emit(event(Event::Kind::kPromptProgress));
 }
 
 void Sequence::forked(const Sequence& trunk) {
@@ -247,8 +250,14 @@ void Sequence::finish(FinishReason reason, std::optional<base::Error> error, dou
     job_->emit(last);
     last.kind = Event::Kind::kFinished;
   }
+  job_->ended.draftedTokens += usage_.draftedTokens;
+  job_->ended.acceptedTokens += usage_.acceptedTokens;
+  job_->ended.preemptions += usage_.preemptions;
   if (--job_->open > 0) return;
   last.usage.completionTokens = job_->generated;
+  last.usage.draftedTokens = job_->ended.draftedTokens;
+  last.usage.acceptedTokens = job_->ended.acceptedTokens;
+  last.usage.preemptions = job_->ended.preemptions;
   job_->emit(last);
   job_->sink.reset();
 }

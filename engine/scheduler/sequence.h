@@ -39,6 +39,8 @@ struct Job {
   std::int32_t generated = 0;                        ///< tokens of all answers
   std::int32_t droppedFirst = 0, droppedTokens = 0;  ///< of the prompt, by its overflow
 
+  Usage ended;  ///< what the finished answers had, summed up
+
   bool wantsAnswer() const { return request.pooling == Pooling::kNone && request.choices.empty(); }
   void emit(const Event& event);
 };
@@ -127,6 +129,7 @@ class Sequence {
   tokenizer::StreamDetokenizer detokenizer_;
   StopMatcher stops_;
   Usage usage_;
+  std::int32_t reported_ = 0;  ///< of the prompt, by the last progress
   Clock::time_point started_{}, firstToken_{}, lastToken_{};
   std::uint64_t decodedBytes_ = 0;
   std::vector<float> plainLogits_;  ///< a copy from before sampling, when logprobs are asked for

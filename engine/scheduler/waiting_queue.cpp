@@ -38,10 +38,14 @@ void WaitingQueue::remove(const std::shared_ptr<Sequence>& sequence) {
 }
 
 void WaitingQueue::served(const std::string& client, std::int64_t tokens) {
-  served_[client] += tokens;
-  if (served_.size() < kMostClients) return;
+  served_.try_emplace(client, now_).first->second += tokens;
+  if (served_.size() <= kMostClients) return;
   // Those who have no more than whoever comes back is given need not be remembered.
   std::erase_if(served_, [&](const auto& known) { return known.second <= now_; });
+  if (served_.size() <= kMostClients / 2) return;
+  // So many names are made up for every request: all begin anew where the one who was served most stands.
+  for (const auto& [name, count] : served_) now_ = std::max(now_, count);
+  served_.clear();
 }
 
 }  // namespace quern::engine::scheduler

@@ -283,6 +283,38 @@ TEST_F(EngineWithSmolLM2, PreemptionAndGuessesDoNotChangeAnAnswer) {
   EXPECT_GT((*engine)->stats().preemptions, 0U);
 }
 
+TEST_F(EngineWithSmolLM2, ARequestAmongThirtyOneOthersSaysWhatItSaysAlone) {
+  const auto seeded = [](bool isGreedy) {
+    Request request = ask("What does a miller do all day?", 48);
+    request.ignoreEnd = true;
+    if (isGreedy) return request;
+    request.sampling = {};
+    request.sampling.randomSeed = false;
+    request.sampling.seed = 3;
+    return request;
+  };
+  LoadOptions options;
+  options.contextTokens = 256;
+  options.parallel = 32;
+  for (const std::int32_t threads : {1, 3}) {
+    options.threads = threads;
+    auto engine = Engine::load(kSmol, options);
+    ASSERT_TRUE(engine) << engine.error().describe();
+    std::vector<std::shared_ptr<Collector>> all;
+    for (int i = 0; i < 32; ++i) {
+      Request request = ask("Tell me about the number " + std::to_string(i * i) + ".", 20 + i);
+      request.sampling.temperature = i % 2 == 0 ? 0.0F : 1.0F;
+      all.push_back(std::make_shared<Collector>());
+      if (i == 9) request = seeded(true);
+      if (i == 21) request = seeded(false);
+      ASSERT_TRUE((*engine)->submit(request, all.back()));
+    }
+    for (const auto& sink : all) sink->awaitEnd();
+    EXPECT_EQ(all[9]->text(), answer(seeded(true))) << threads;
+    EXPECT_EQ(all[21]->text(), answer(seeded(false))) << threads;
+  }
+}
+
 TEST_F(EngineWithSmolLM2, TheNextTurnFindsTheLastAnswer) {
   LoadOptions options = smallOptions();
   auto engine = Engine::load(kSmol, options);

@@ -195,6 +195,37 @@ TEST(Scheduler, RequestsThatMakeNoSenseAreRefused) {
   Request request = greedy({1}, 1);
   request.topLogprobs = 21;
   refused(request, base::ErrorCode::kInvalidArgument);
+  for (const std::int64_t time : {std::int64_t{-1}, INT64_MAX, INT64_MIN}) {
+    request = greedy({1}, 1);
+    request.deadline = std::chrono::milliseconds(time);
+    refused(request, base::ErrorCode::kInvalidArgument);
+    std::swap(request.deadline, request.longestWait);
+    refused(request, base::ErrorCode::kInvalidArgument);
+  }
+  for (const std::int32_t answers : {0, -1, 5, INT32_MAX}) {
+    request = greedy({1}, 1);
+    request.answers = answers;
+    refused(request, base::ErrorCode::kInvalidArgument);
+  }
+  request = greedy({1}, 1);
+  request.stop.assign(65, "stop");
+  refused(request, base::ErrorCode::kInvalidArgument);
+  request.stop = {std::string(1025, 'a')};
+  refused(request, base::ErrorCode::kInvalidArgument);
+  request = greedy({1}, 1);
+  request.client.assign(257, 'c');
+  refused(request, base::ErrorCode::kInvalidArgument);
+  request = greedy({1}, 1);
+  request.keepTokens = -2;
+  refused(request, base::ErrorCode::kInvalidArgument);
+  request = greedy({1}, 1);
+  request.choices = {kVocabulary};
+  refused(request, base::ErrorCode::kInvalidArgument);
+  request.choices.assign(300, 1);
+  refused(request, base::ErrorCode::kInvalidArgument);
+  request = greedy({1}, 1);
+  request.pooling = Pooling::kMean;
+  refused(request, base::ErrorCode::kInvalidArgument);
   request = greedy({1}, 1);
   request.sampling.topP = NAN;
   refused(request, base::ErrorCode::kInvalidArgument);

@@ -185,6 +185,39 @@ TEST(Scheduling, AnAnswerForAPersonDoesNotWaitForABatch) {
   }
 }
 
+TEST(Scheduling, NobodyIsSentAwayInVain) {
+  Driven test;
+  test.ask(greedy(promptOf(0, 20), 200));
+  for (std::int32_t i = 1; i < 4; ++i) {
+    Request request = greedy(promptOf(i, 20), 200);
+    request.priority = Priority::kBatch;
+    test.ask(request);
+  }
+  for (int i = 0; i < 10; ++i) test.step();
+  // It wants all four places, and one of them is a person's.
+  Request request = greedy(promptOf(9, 20), 5);
+  request.answers = 4;
+  test.ask(request);
+  for (int i = 0; i < 20; ++i) test.step();
+  EXPECT_EQ(test.report().preemptions, 0U);
+  EXPECT_EQ(test.report().running, 4);
+  test.finishAll();
+}
+
+TEST(Scheduling, AnEmbeddingMayFillTheContext) {
+  Trial trial;
+  trial.options.embeddings = true;
+  Driven test(trial);
+  Request request;
+  request.prompt = promptOf(3, 256);
+  request.pooling = Pooling::kLast;
+  request.overflow = Overflow::kTruncateMiddle;
+  const auto sink = test.ask(request);
+  test.finishAll();
+  EXPECT_TRUE(ofKind(*sink, Event::Kind::kDropped).empty());
+  EXPECT_EQ(ofKind(*sink, Event::Kind::kEmbedding).size(), 1U);
+}
+
 TEST(Scheduling, AClientWithManyRequestsLeavesRoomForOneWithFew) {
   Trial trial;
   trial.options.parallel = 1;
