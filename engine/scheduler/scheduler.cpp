@@ -59,6 +59,7 @@ void Scheduler::add(std::shared_ptr<Job> job) {
 
 void Scheduler::step() {
   time_ = now_();
+  fetched_ = 0;
   // Nobody waits for it; what it has computed is known and stays.
   if (rehearsal_) freeBlocks(*std::exchange(rehearsal_, nullptr), false);
   removeGone();
@@ -211,6 +212,7 @@ std::int32_t Scheduler::classOf(const Sequence& sequence, std::int32_t index) co
 /// Takes over the blocks that are known to follow what the sequence has; returns the tokens it is spared. At
 /// least one token is left: its logits give the next.
 std::int32_t Scheduler::takeKnown(Sequence& sequence) {
+  sequence.awaitsDisk = false;
   if (!mayReuse(sequence)) return 0;
   const std::int32_t before = sequence.computed;
   while ((sequence.published + 1) * kKvBlockTokens < static_cast<std::int32_t>(sequence.tokens.size())) {
@@ -239,7 +241,8 @@ void Scheduler::start(const SequencePtr& sequence) {
   const std::int32_t next = sequence->computed;
   if (!sequence->request().reuse) {
     report.why = ReuseReport::Why::kNotAsked;
-  } else if (next + kKvBlockTokens >= static_cast<std::int32_t>(sequence->tokens.size())) {
+  } else if (sequence->awaitsDisk ||
+             next + kKvBlockTokens >= static_cast<std::int32_t>(sequence->tokens.size())) {
     report.why = ReuseReport::Why::kWhole;
   } else if (mayReuse(*sequence)) {
     const std::int32_t index = next / kKvBlockTokens;

@@ -141,6 +141,7 @@ class Scheduler {
   std::function<CacheIdentity()> makeIdentity_;
   std::optional<CacheIdentity> identity_;
   std::unique_ptr<PrefixStore> store_;
+  std::size_t fetched_ = 0;          ///< blocks read from there in this step
   std::vector<std::byte> contents_;  ///< of a block on its way
   Batch running_;                    ///< in the order in which they came in
   double serviceSeconds_ = 0;        ///< a request's mean time from its start to its end

@@ -53,7 +53,7 @@ void Scheduler::addPrompts() {
       sequence->found(found);
       report_.cached += static_cast<std::uint64_t>(found);
     }
-    if (isClaimed(*sequence)) continue;
+    if (sequence->awaitsDisk || isClaimed(*sequence)) continue;
     // One slice has one class.
     const auto all = static_cast<std::int32_t>(sequence->tokens.size());
     const std::int32_t end = sequence->computed < sequence->promptEnd ? sequence->promptEnd : all;
@@ -214,7 +214,9 @@ void Scheduler::rehearse() {
         std::make_shared<Job>(RequestId{0}, std::move(request), nullptr, time_), 0, tokenizer_);
   }
   Sequence& sequence = *rehearsal_;
+  fetched_ = 0;
   takeKnown(sequence);
+  if (sequence.awaitsDisk) return look();
   // Whole blocks only: nothing else is of use to anybody.
   const auto whole = static_cast<std::int32_t>(sequence.tokens.size()) / kKvBlockTokens * kKvBlockTokens;
   const std::int32_t slice = std::max(kKvBlockTokens, budget_.promptTokens(0, 1) / 4);

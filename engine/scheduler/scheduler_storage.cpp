@@ -11,6 +11,10 @@ namespace {
 
 using runtime::kKvBlockTokens;
 
+/// Read in one step, while others wait for their tokens: some milliseconds of a quick disk.
+constexpr std::size_t kFetchBytes = 16U << 20;
+constexpr std::size_t kMostFetched = 16;
+
 }  // namespace
 
 void Scheduler::setPrefixStore(std::unique_ptr<PrefixStore> store) {
@@ -37,6 +41,11 @@ std::optional<BlockPool::Block> Scheduler::fetch(Sequence& sequence) {
   const BlockHead head =
       BlockHead::of(sequence.place.key, sequence.tokensOf(index, kKvBlockTokens), kKvBlockTokens);
   if (!store_->contains(head.key)) return std::nullopt;
+  // The rest comes with the next steps: until then it is not computed either.
+  const std::size_t most = std::clamp<std::size_t>(kFetchBytes / executable_.blockBytes(), 1, kMostFetched);
+  sequence.awaitsDisk = fetched_ >= most;
+  if (sequence.awaitsDisk) return std::nullopt;
+  ++fetched_;
   const auto block = pool_.take();
   if (!block) return std::nullopt;
   contents_.resize(executable_.blockBytes());

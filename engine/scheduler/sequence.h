@@ -68,6 +68,7 @@ class Sequence {
   Clock::time_point admitted{};
   std::int32_t planned = 0;   ///< tokens that the step computes of it
   std::int32_t reserved = 1;  ///< places for answers: of all of the request, until its prompt is computed
+  bool awaitsDisk = false;    ///< more of its beginning is there, and will be read in the next step
   bool isOrphan = false;      ///< shares a prompt whose end it has no block for
   std::unique_ptr<Proposer> proposer;  ///< guesses how it goes on; null: nobody does
   Proposal proposal;                   ///< of the step

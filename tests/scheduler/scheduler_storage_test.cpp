@@ -67,6 +67,28 @@ TEST_F(SchedulingStorage, ABeginningSurvivesARestart) {
   EXPECT_EQ(ask(*fresh(twoKinds(), 2), prompt), 0) << "another model's is of no use";
 }
 
+TEST_F(SchedulingStorage, ALongBeginningIsReadInStepsAndNotComputedMeanwhile) {
+  Trial trial = twoKinds();
+  trial.options.contextTokens = 2048;
+  const auto prompt = promptOf(1, 1500);
+  {
+    const auto test = fresh(trial);
+    ask(*test, prompt);
+    test->scheduler.spillAll();
+  }
+  const auto test = fresh(trial);
+  const auto other = test->ask(greedy(promptOf(2, 20), 40));
+  test->step();
+  const auto sink = test->ask(greedy(prompt, 10));
+  for (int i = 0; i < 2; ++i) test->step();
+  EXPECT_EQ(other->tokenCount(), 3U) << "those who decode go on between";
+  EXPECT_EQ(sink->tokenCount(), 0U);
+  test->finishAll();
+  EXPECT_EQ(sink->text(), answerOfTwoKinds(prompt, 10));
+  EXPECT_EQ(sink->events().back().usage.cachedTokens, 1472);
+  EXPECT_EQ(test->report().prompt, 20U + 28U);
+}
+
 TEST_F(SchedulingStorage, WhatIsPushedOutComesBack) {
   Trial trial = twoKinds();
   trial.blocks = 9;
