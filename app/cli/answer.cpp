@@ -112,6 +112,7 @@ nlohmann::ordered_json answerJson(const Answer& answer) {
           {"usage",
            {{"prompt_tokens", answer.usage.promptTokens},
             {"cached_tokens", answer.usage.cachedTokens},
+            {"cache", engine::scheduler::reuseReasonName(answer.usage.reuse.why)},
             {"completion_tokens", answer.usage.completionTokens},
             {"drafted_tokens", answer.usage.draftedTokens},
             {"accepted_tokens", answer.usage.acceptedTokens}}},

@@ -96,6 +96,7 @@ TEST_F(SmolLm2, GuessingAheadChangesNothingButTheTime) {
   };
   const auto plain = ask({"--no-guess"});
   EXPECT_EQ(plain["usage"]["drafted_tokens"], 0);
+  EXPECT_EQ(plain["usage"]["cache"], "nothing like it is known");
   EXPECT_EQ(ask({})["tokens"], plain["tokens"]);
   const auto drafted = ask({"--draft", "smollm2"});
   EXPECT_EQ(drafted["tokens"], plain["tokens"]);
