@@ -81,8 +81,10 @@ void Scheduler::addDrafts() {
     (sequence->isDecoding() ? step.sequences : prompts) += sequence->planned;
   }
   if (step.sequences == 0) return;
-  step.mostDrafts = std::min(options_.batchTokens - tokens, options_.parallel + kDraftRows - rows);
-  step.otherSeconds = prompts * budget_.secondsBeside();
+  // Time that is there for more tokens goes to those who wait for their first.
+  if (prompts == 0) {
+    step.mostDrafts = std::min(options_.batchTokens - tokens, options_.parallel + kDraftRows - rows);
+  }
   propose(step);
   draftLength_.choose(proposals_, step);
   for (const auto& sequence : batch_) {
@@ -119,8 +121,8 @@ void Scheduler::propose(const DraftLength::Step& step) {
       }
     }
     const auto all = static_cast<std::int32_t>(sequence->tokens.size());
-    std::int32_t most =
-        std::min(draftLength_.wanted(*sequence->proposer, step), options_.contextTokens - all - 1);
+    std::int32_t most = step.mostDrafts == 0 ? 0 : draftLength_.wanted(*sequence->proposer, step);
+    most = std::min(most, options_.contextTokens - all - 1);
     if (const std::int32_t limit = sequence->request().maxTokens; limit >= 0) {
       most = std::min(most, limit - sequence->generated() - 1);
     }

@@ -16,6 +16,7 @@ constexpr std::int32_t kUnknown = 32;
 /// prompts come to an answer, the more of the time is theirs.
 constexpr double kStretch = 0.7;
 constexpr double kAnswersAPrompt = 8;
+constexpr double kLeastShare = 0.5;
 /// A step of prompts alone makes nobody wait but a request that comes in or is cancelled meanwhile.
 constexpr double kAloneTargets = 4;
 
@@ -52,7 +53,8 @@ std::int32_t StepBudget::promptTokens(std::int32_t decoding, std::int32_t prefil
   const double cost = besideSeconds_ > 0 ? besideSeconds_ : aloneSeconds_;
   if (cost == 0) return std::min(room, kUnknown);
   const double alone = decodeSeconds(decoding);
-  double seconds = target_ - alone;
+  // Where answers alone take longer than wanted, those who wait for their first token still get a share.
+  double seconds = std::max(target_ - alone, kLeastShare * alone);
   if (alone > 0) {
     const double share = std::max(1.0, kAnswersAPrompt * prefilling / decoding);
     seconds = std::min(seconds, kStretch * share * alone);

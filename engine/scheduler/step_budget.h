@@ -22,8 +22,6 @@ class StepBudget {
 
   /// Seconds that a step of `rows` rows of answers takes; 0: never seen one near.
   double decodeSeconds(std::int32_t rows) const;
-  /// What a token of a prompt adds to a step with answers; 0: not known.
-  double secondsBeside() const { return besideSeconds_; }
 
  private:
   double target_;

@@ -139,6 +139,7 @@ int main(int argc, char** argv) {
   std::vector<int> counts = {1, 8, 16, 32};
   int tokens = 64;
   int threads = 0;
+  bool guesses = true;
   app.add_option("-m,--model", model, "A GGUF file")->required();
   app.add_option("--prompts", promptsPath,
                  "A JSON list of lists of texts: the prompts of each count of --clients")
@@ -146,6 +147,7 @@ int main(int argc, char** argv) {
   app.add_option("--clients", counts, "How many at once, one measurement each")->delimiter(',');
   app.add_option("-n,--tokens", tokens, "Of each answer")->check(CLI::Range(2, 4096));
   app.add_option("-t,--threads", threads, "0: one per physical core")->check(CLI::Range(0, 512));
+  app.add_flag("!--no-guess", guesses, "Without guessing answers ahead");
   CLI11_PARSE(app, argc, argv);
 
   const json prompts = json::parse(std::ifstream(promptsPath), nullptr, false);
@@ -159,6 +161,7 @@ int main(int argc, char** argv) {
   options.contextTokens = 256 + tokens;
   options.parallel = most;
   options.threads = threads;
+  if (!guesses) options.speculation = scheduler::Speculation::kOff;
   const auto engine = scheduler::Engine::load(model, options);
   if (!engine) {
     std::fprintf(stderr, "many_clients: %s\n", engine.error().message().c_str());
