@@ -120,7 +120,8 @@ TEST_F(TerminalChat, AnswersObeysCommandsAndKeepsAHistory) {
     EXPECT_TRUE(chat.sees("forgotten"));
     chat.type("/retry\r");
     EXPECT_TRUE(chat.sees("Nothing has been asked yet"));
-    chat.type("\x04");  // Ctrl-D
+    EXPECT_TRUE(chat.sees("> "));  // before that it would mean something to the terminal, not to the reader
+    chat.type("\x04");             // Ctrl-D
     EXPECT_EQ(chat.finish(), 0);
   }
   std::ifstream history(folder_ / "data/history");
