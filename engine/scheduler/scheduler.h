@@ -109,6 +109,7 @@ class Scheduler {
   bool isClaimed(const Sequence& sequence) const;
   void claim(const Sequence& sequence);
   void lay();
+  bool takeBlocks(Sequence& sequence, std::int32_t tokens);
   bool grow(const SequencePtr& sequence, std::int32_t tokens);
   bool isRunning(const SequencePtr& sequence) const;
   SequencePtr victim() const;
@@ -134,9 +135,9 @@ class Scheduler {
   const bool classesAreOne_;  ///< prompts and answers are computed alike: any block serves both
   Clock::time_point time_{};  ///< of the step
   BlockPool pool_;
+  std::unique_ptr<DraftModel> draftModel_;  ///< outlives all sequences, which may follow it
   WaitingQueue waiting_;
   StepBudget budget_;
-  std::unique_ptr<DraftModel> draftModel_;
   DraftLength draftLength_;
   std::function<CacheIdentity()> makeIdentity_;
   std::optional<CacheIdentity> identity_;

@@ -91,12 +91,7 @@ void Scheduler::addDrafts() {
     const auto& drafts = sequence->proposal.tokens;
     if (!sequence->isDecoding() || !sequence->proposer || drafts.empty()) continue;
     // Nobody makes room for guesses.
-    while (static_cast<std::int32_t>(sequence->blocks.size()) * kKvBlockTokens <=
-           sequence->computed + static_cast<std::int32_t>(drafts.size())) {
-      const auto block = pool_.take();
-      if (!block) break;
-      sequence->blocks.push_back(*block);
-    }
+    (void)takeBlocks(*sequence, static_cast<std::int32_t>(drafts.size()) + 1);
     const auto room = static_cast<std::int32_t>(sequence->blocks.size()) * kKvBlockTokens;
     sequence->proposal.cut(static_cast<std::size_t>(room - sequence->computed - 1));
     if (drafts.empty()) continue;
@@ -161,15 +156,20 @@ void Scheduler::claim(const Sequence& sequence) {
   claims_.insert(sequence.place.key.next(own, classOf(sequence, sequence.published)));
 }
 
-/// Sees to it that the sequence has blocks for its next `tokens` tokens, if others who are less urgent must
-/// make room for it, and if it has to make room itself: then false.
+/// Takes blocks for the sequence's next `tokens` tokens; false: there are not so many.
+bool Scheduler::takeBlocks(Sequence& sequence, std::int32_t tokens) {
+  while (static_cast<std::int32_t>(sequence.blocks.size()) * kKvBlockTokens < sequence.computed + tokens) {
+    const auto block = pool_.take();
+    if (!block) return false;
+    sequence.blocks.push_back(*block);
+  }
+  return true;
+}
+
+/// The same, but others who are less urgent make room for it, and it may have to make room itself: then
+/// false.
 bool Scheduler::grow(const SequencePtr& sequence, std::int32_t tokens) {
-  const std::int32_t needed = (sequence->computed + tokens + kKvBlockTokens - 1) / kKvBlockTokens;
-  while (static_cast<std::int32_t>(sequence->blocks.size()) < needed) {
-    if (const auto block = pool_.take()) {
-      sequence->blocks.push_back(*block);
-      continue;
-    }
+  while (!takeBlocks(*sequence, tokens)) {
     const SequencePtr other = victim();
     preempt(other);
     if (other == sequence) return false;
@@ -223,13 +223,7 @@ void Scheduler::rehearse() {
   const auto whole = static_cast<std::int32_t>(sequence.tokens.size()) / kKvBlockTokens * kKvBlockTokens;
   const std::int32_t slice = std::max(kKvBlockTokens, budget_.promptTokens(0, 1) / 4);
   const std::int32_t tokens = std::min({whole - sequence.computed, slice, options_.batchTokens});
-  bool goesOn = tokens > 0;
-  while (goesOn &&
-         static_cast<std::int32_t>(sequence.blocks.size()) * kKvBlockTokens < sequence.computed + tokens) {
-    const auto block = pool_.take();
-    goesOn = block.has_value();
-    if (block) sequence.blocks.push_back(*block);
-  }
+  bool goesOn = tokens > 0 && takeBlocks(sequence, tokens);
   if (goesOn) {
     sequence.planned = tokens;
     sequence.guessed.clear();

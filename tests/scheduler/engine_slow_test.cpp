@@ -1,8 +1,6 @@
 // The whole way with a real model: file, compile, tokenizer, template, loop.
 #include <gtest/gtest.h>
 
-#include <stdlib.h>
-
 #include <filesystem>
 #include <thread>
 
@@ -11,6 +9,7 @@
 #include "engine/template/template.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "tests/scheduler/fakes.h"
+#include "tests/support/folder.h"
 
 namespace quern::engine::scheduler {
 namespace {
@@ -218,8 +217,8 @@ Request longPrompt() {
 }
 
 TEST_F(EngineWithSmolLM2, BeginningsAndChatsSurviveARestart) {
-  std::string name = (std::filesystem::temp_directory_path() / "quern-kv-XXXXXX").string();
-  const std::filesystem::path folder = mkdtemp(name.data());
+  const test::Folder home;
+  const std::filesystem::path& folder = home.path();
   LoadOptions options = smallOptions();
   options.prefixFolder = folder / "prefixes";
   const auto start = [&] {
@@ -249,7 +248,6 @@ TEST_F(EngineWithSmolLM2, BeginningsAndChatsSurviveARestart) {
   ASSERT_TRUE(restored) << restored.error().describe();
   EXPECT_EQ(*restored, 448);
   EXPECT_EQ(ask(*engine), std::pair(text, 448)) << "from the file";
-  std::filesystem::remove_all(folder);
 }
 
 TEST_F(EngineWithSmolLM2, PreemptionAndGuessesDoNotChangeAnAnswer) {

@@ -1,12 +1,12 @@
 // Known beginnings on disk.
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
 
 #include "tests/scheduler/driven.h"
+#include "tests/support/folder.h"
 
 namespace quern::engine::scheduler {
 namespace {
@@ -15,12 +15,6 @@ namespace fs = std::filesystem;
 
 class SchedulingStorage : public testing::Test {
  protected:
-  SchedulingStorage() {
-    std::string name = (fs::temp_directory_path() / "quern-storage-XXXXXX").string();
-    folder_ = mkdtemp(name.data());
-  }
-  ~SchedulingStorage() override { fs::remove_all(folder_); }
-
   static CacheIdentity identity(std::uint64_t model = 1) {
     return {{model, 2}, runtime::KvCacheType::kF16, runtime::kKvBlockTokens * sizeof(std::int32_t)};
   }
@@ -49,7 +43,8 @@ class SchedulingStorage : public testing::Test {
     return trial;
   }
 
-  fs::path folder_;
+  test::Folder home_;
+  const fs::path folder_ = home_.path();
   PrefixStore* store_ = nullptr;  ///< of the scheduler that was made last
 };
 
