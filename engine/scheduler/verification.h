@@ -13,8 +13,6 @@
 #include <functional>
 #include <span>
 
-#include "engine/sampling/sampler.h"
-
 namespace quern::engine::scheduler {
 
 struct Verification {
@@ -23,21 +21,17 @@ struct Verification {
   bool ended = false;         ///< the last of them ends the answer
 };
 
-/// `logits(i)`: the row after the sequence's last token and the first i drafts, 0 <= i <= drafts.size();
-/// asked for in order and only when it is needed. `pick`: draws the next token from a row (which it may
-/// overwrite), appends it to the answer, and says whether it was the last.
+/// What a draw gave.
 struct Picked {
   std::int32_t token;
   bool ended;
 };
+
+/// `logits(i)`: the row after the sequence's last token and the first i drafts, 0 <= i <= drafts.size();
+/// asked for in order and only when it is needed. `pick`: draws the next token from a row (which it may
+/// overwrite), appends it to the answer, and says whether it was the last.
 Verification verify(std::span<const std::int32_t> drafts,
                     const std::function<std::span<float>(std::int32_t row)>& logits,
                     const std::function<Picked(std::span<float> logits)>& pick);
-
-/// The same with a sampler alone: `sampler` picks and is told, `append(token)` returns whether that was the
-/// end.
-Verification verify(std::span<const std::int32_t> drafts,
-                    const std::function<std::span<float>(std::int32_t row)>& logits,
-                    sampling::Sampler& sampler, const std::function<bool(std::int32_t token)>& append);
 
 }  // namespace quern::engine::scheduler

@@ -16,8 +16,8 @@
 #include "engine/scheduler/draft_length.h"
 #include "engine/scheduler/draft_model.h"
 #include "engine/scheduler/lookup_proposer.h"
-#include "engine/scheduler/verification.h"
 #include "engine/tokenizer/tokenizer.h"
+#include "tests/scheduler/sampled_verification.h"
 
 namespace quern::engine::scheduler {
 namespace {

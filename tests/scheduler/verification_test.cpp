@@ -1,4 +1,3 @@
-#include "engine/scheduler/verification.h"
 
 #include <gtest/gtest.h>
 
@@ -9,6 +8,7 @@
 
 #include "engine/sampling/random.h"
 #include "tests/scheduler/fake_model.h"
+#include "tests/scheduler/sampled_verification.h"
 
 namespace quern::engine::scheduler {
 namespace {
