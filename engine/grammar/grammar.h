@@ -1,0 +1,98 @@
+// A grammar over bytes: what JSON schemas, regular expressions, GBNF files and the forms of tool calls are
+// written as before an automaton is made of them. It says nothing about tokens.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/result.h"
+
+namespace quern::engine::grammar {
+
+/// Numbers of expressions and rules of one GrammarBuilder.
+enum class ExprId : std::uint32_t {};
+enum class RuleId : std::uint32_t {};
+
+/// Characters from `first` to `last`, both included.
+struct CharacterRange {
+  char32_t first = 0;
+  char32_t last = 0;
+};
+
+/// No upper bound of a repetition.
+inline constexpr std::int64_t kUnbounded = -1;
+
+/// What a grammar may be at most, whoever wrote it: all of them bound time and memory.
+struct GrammarLimits {
+  std::size_t expressions = 200'000;   ///< nodes, shared ones counted once
+  std::size_t literalBytes = 4u << 20; ///< of all literals together
+  std::int64_t repetitions = 100'000;  ///< the largest finite bound of a repetition
+  std::size_t depth = 2'000;           ///< of expressions within expressions, rules not followed
+};
+
+enum class ExprKind : std::uint8_t { kLiteral, kCharacters, kSequence, kChoice, kRepeat, kRule };
+
+struct Expr {
+  ExprKind kind = ExprKind::kLiteral;
+  std::string literal;                     ///< kLiteral: bytes, may be empty
+  std::vector<CharacterRange> characters;  ///< kCharacters: sorted, apart from each other, no surrogates
+  std::vector<ExprId> children;            ///< kSequence, kChoice; kRepeat: one
+  std::int64_t least = 0;                  ///< kRepeat
+  std::int64_t most = kUnbounded;
+  RuleId rule{};  ///< kRule
+};
+
+struct Rule {
+  std::string name;
+  ExprId body{};
+};
+
+/// A finished grammar. Children have lower numbers than their parents; all rules are defined, none recurs on
+/// its left, every rule can end.
+struct Grammar {
+  std::vector<Expr> expressions;
+  std::vector<Rule> rules;
+  ExprId root{};
+};
+
+/// Writes a grammar. Not shared by threads. A builder that has been given more than its limits remembers the
+/// first such error and says it in finish(), so that writers need not look after every call.
+class GrammarBuilder {
+ public:
+  explicit GrammarBuilder(const GrammarLimits& limits = {});
+
+  ExprId empty();
+  ExprId literal(std::string_view bytes);
+  /// One character of these, or one of all others, as UTF-8.
+  ExprId characters(std::span<const CharacterRange> ranges, bool negated = false);
+  ExprId sequence(std::vector<ExprId> parts);
+  /// At least one.
+  ExprId choice(std::vector<ExprId> options);
+  ExprId repeat(ExprId part, std::int64_t least, std::int64_t most = kUnbounded);
+  ExprId optional(ExprId part) { return repeat(part, 0, 1); }
+
+  /// A rule may be used before it is defined; that is how recursion is written. Names are for error messages.
+  RuleId declare(std::string name);
+  void define(RuleId rule, ExprId body);
+  ExprId use(RuleId rule);
+
+  /// Errors: kLimit (a limit of GrammarLimits; it is named), kInvalidArgument (a rule that is not defined,
+  /// that recurs on its left or that can never end; it is named).
+  base::Result<Grammar> finish(ExprId root) &&;
+
+ private:
+  ExprId add(Expr expr);
+
+  GrammarLimits limits_;
+  Grammar grammar_;
+  std::vector<bool> defined_;
+  std::size_t literalBytes_ = 0;
+  std::vector<std::size_t> depths_;
+  std::optional<base::Error> error_;
+};
+
+}  // namespace quern::engine::grammar
