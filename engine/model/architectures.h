@@ -18,5 +18,6 @@ base::Result<void> buildQwen2Moe(Builder& builder);
 base::Result<void> buildQwen3Moe(Builder& builder);
 base::Result<void> buildGraniteMoe(Builder& builder);
 base::Result<void> buildGptOss(Builder& builder);
+base::Result<void> buildDeepseek2(Builder& builder);
 
 }  // namespace quern::engine::model

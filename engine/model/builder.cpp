@@ -48,6 +48,16 @@ std::int64_t Program::widthOf(Buffer buffer) const {
       return experts;
     case Buffer::kSharedGate:
       return experts > 0 ? 1 : 0;
+    case Buffer::kQueryLatent:
+      return latent.queryRank;
+    case Buffer::kQueryParts:
+      return static_cast<std::int64_t>(heads) * (latent.plain + latent.rotary);
+    case Buffer::kLatent:
+      return latent.rank;
+    case Buffer::kLatentRotary:
+      return latent.rotary;
+    case Buffer::kExpanded:
+      return static_cast<std::int64_t>(heads) * latent.value;
   }
   return 0;
 }
@@ -102,7 +112,8 @@ base::Result<void> Builder::readCommon() {
     return malformed("The model has " + base::grouped(heads) + " attention heads, which its " +
                      base::grouped(kvHeads) + " key/value heads cannot share evenly.");
   }
-  if (headDim != valueDim) {
+  // Latent attention has lengths of its own, which its family checks.
+  if (headDim != valueDim && p.architecture != "deepseek2") {
     return base::Error(base::ErrorCode::kUnsupported,
                        "The model's keys and values have different lengths (" + base::grouped(headDim) +
                            " and " + base::grouped(valueDim) + "); Quern cannot run that yet.");
@@ -213,16 +224,13 @@ base::Result<void> Builder::buildTransformer(const Style& style) {
   return base::ok();
 }
 
-base::Result<void> Builder::buildLayer(const Style& style, std::int32_t layer) {
+/// Queries, keys and values of the heads.
+base::Result<void> Builder::projectHeads(const Style& style, std::int32_t layer) {
   Program& p = program_;
   const auto name = [&](const char* part) { return "blk." + std::to_string(layer) + "." + part + ".weight"; };
   const std::int64_t queries = p.widthOf(Buffer::kQuery);
   const std::int64_t keys = p.widthOf(Buffer::kKey);
   const std::int64_t values = p.widthOf(Buffer::kValue);
-
-  QUERN_ASSIGN(auto attentionNorm, vector(name("attn_norm"), p.width));
-  p.body.emplace_back(Norm{Buffer::kResidual, Buffer::kNormed, std::move(attentionNorm), epsilon_, false});
-
   const std::int64_t fused = queries + keys + values;
   const auto qkv = [&](const char* part, std::int64_t rows, std::int64_t first) {
     return style.fusedQkv ? matrix(name("attn_qkv"), rows, p.width, first, fused)
@@ -235,6 +243,16 @@ base::Result<void> Builder::buildLayer(const Style& style, std::int32_t layer) {
                               {{std::move(query), Buffer::kQuery, false},
                                {std::move(key), Buffer::kKey, false},
                                {std::move(value), Buffer::kValue, false}}});
+  return base::ok();
+}
+
+base::Result<void> Builder::buildLayer(const Style& style, std::int32_t layer) {
+  Program& p = program_;
+  const auto name = [&](const char* part) { return "blk." + std::to_string(layer) + "." + part + ".weight"; };
+  QUERN_ASSIGN(auto attentionNorm, vector(name("attn_norm"), p.width));
+  p.body.emplace_back(Norm{Buffer::kResidual, Buffer::kNormed, std::move(attentionNorm), epsilon_, false});
+
+  QUERN_TRY(p.valuesAreKeys() ? projectLatent(layer) : projectHeads(style, layer));
 
   Attend attend;
   attend.layer = layer;
@@ -265,8 +283,10 @@ base::Result<void> Builder::buildLayer(const Style& style, std::int32_t layer) {
     p.body.emplace_back(Norm{Buffer::kProjected, Buffer::kResidual, std::move(norm), epsilon_, true});
     return base::ok();
   };
-  QUERN_ASSIGN(auto output, matrix(name("attn_output"), p.width, p.widthOf(Buffer::kHeads)));
-  QUERN_TRY(joinResidual(std::move(output), Buffer::kHeads, "post_attention_norm"));
+  if (p.valuesAreKeys()) QUERN_TRY(expandLatent(layer));
+  const Buffer attended = p.valuesAreKeys() ? Buffer::kExpanded : Buffer::kHeads;
+  QUERN_ASSIGN(auto output, matrix(name("attn_output"), p.width, p.widthOf(attended)));
+  QUERN_TRY(joinResidual(std::move(output), attended, "post_attention_norm"));
 
   QUERN_ASSIGN(auto hiddenNorm, vector(name(style.hiddenNorm), p.width));
   p.body.emplace_back(Norm{Buffer::kResidual, Buffer::kNormed, std::move(hiddenNorm), epsilon_, false});

@@ -95,8 +95,8 @@ struct KvWrite {
   HeadTurn turn;                 ///< of the key
   KvType type = KvType::kF16;
   std::byte* keyBlock = nullptr;
-  std::byte* valueBlock = nullptr;
-  std::int64_t slot = 0;  ///< the token's place in the block
+  std::byte* valueBlock = nullptr;  ///< null: the cache has no values
+  std::int64_t slot = 0;            ///< the token's place in the block
   std::int64_t headDim = 0;
 };
 
@@ -118,7 +118,7 @@ struct AttentionTask {
       0;                    ///< position of query token 0; token i sees positions <= firstPosition + i …
   std::int64_t window = 0;  ///< … and, when window > 0, only the last `window` of them (its own included)
   const std::byte* const* keyBlocks = nullptr;
-  const std::byte* const* valueBlocks = nullptr;
+  const std::byte* const* valueBlocks = nullptr;  ///< null: the keys are the values, too
   KvType type = KvType::kF16;
   float scale = 1.0F;    ///< multiplies q·k
   float softcap = 0.0F;  ///< when > 0: s = softcap · tanh(s / softcap)

@@ -120,7 +120,7 @@ TEST_P(Invariance, CopiedBlocksContinueASequence) {
 /// Plain attention, biases, norms on heads, soft caps and windows; experts, alone and shared, and sinks.
 INSTANTIATE_TEST_SUITE_P(Families, Invariance,
                          testing::Values("llama", "llama-tied-bias", "qwen3", "gemma2", "gemma3",
-                                         "phi3-window", "mixtral", "qwen2moe", "gpt-oss"),
+                                         "phi3-window", "mixtral", "qwen2moe", "gpt-oss", "deepseek2"),
                          [](const auto& test) {
                            std::string name = test.param;
                            std::replace(name.begin(), name.end(), '-', '_');

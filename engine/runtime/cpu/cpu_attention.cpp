@@ -190,7 +190,7 @@ void CpuExecutable::attendUnit(const AttendStep& step, const AttentionUnit& unit
   task.firstPosition = first.position;
   task.window = step.window;
   task.keyBlocks = space.keys.data();
-  task.valueBlocks = space.values.data();
+  task.valueBlocks = cache_.hasValues() ? space.values.data() : nullptr;
   task.type = cache_.type();
   task.scale = step.scale;
   task.softcap = step.softcap;

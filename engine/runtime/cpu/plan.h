@@ -69,7 +69,18 @@ struct AttendStep {
   const float* sinks = nullptr;  ///< [heads], or null
 };
 
-using Step = std::variant<EmbedStep, NormAddStep, ProjectStep, AttendStep, ExpertsStep>;
+struct AbsorbKeysStep {
+  PackedStack keys;  ///< one matrix a head
+  const float* norm = nullptr;
+  float epsilon = 0;
+};
+
+struct ExpandValuesStep {
+  PackedStack values;  ///< one matrix a head
+};
+
+using Step = std::variant<EmbedStep, NormAddStep, ProjectStep, AttendStep, ExpertsStep, AbsorbKeysStep,
+                          ExpandValuesStep>;
 
 struct Plan {
   std::vector<Step> body;
