@@ -14,8 +14,25 @@ struct Family {
 };
 
 constexpr Family kFamilies[] = {
-    {"gemma2", buildGemma2}, {"gemma3", buildGemma3}, {"llama", buildLlama},
-    {"phi3", buildPhi3},     {"qwen2", buildQwen2},   {"qwen3", buildQwen3},
+    {"bert", buildBert},
+    {"cohere2", buildCohere2},
+    {"command-r", buildCommandR},
+    {"gemma", buildGemma},
+    {"gemma2", buildGemma2},
+    {"gemma3", buildGemma3},
+    {"glm4", buildGlm4},
+    {"gptneox", buildGptNeoX},
+    {"granite", buildGranite},
+    {"llama", buildLlama},
+    {"nomic-bert", buildNomicBert},
+    {"olmo2", buildOlmo2},
+    {"phi2", buildPhi2},
+    {"phi3", buildPhi3},
+    {"qwen2", buildQwen2},
+    {"qwen3", buildQwen3},
+    {"smollm3", buildSmolLm3},
+    {"stablelm", buildStableLm},
+    {"starcoder2", buildStarCoder2},
 };
 
 }  // namespace
