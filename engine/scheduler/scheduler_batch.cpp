@@ -43,7 +43,9 @@ void Scheduler::addPrompts() {
   const auto prefilling = static_cast<std::int32_t>(
       std::count_if(running_.begin(), running_.end(), [](const auto& s) { return !s->isDecoding(); }));
   if (prefilling == 0) return;
-  std::int32_t budget = budget_.promptTokens(decoding, prefilling);
+  // An encoder's text is one slice; no answers wait beside it.
+  const bool wholeTexts = executable_.readsWholeTexts();
+  std::int32_t budget = wholeTexts ? options_.batchTokens : budget_.promptTokens(decoding, prefilling);
   for (const auto& sequence : order_) {
     if (budget == 0) break;
     if (sequence->isDecoding() || !isRunning(sequence)) continue;
@@ -58,6 +60,7 @@ void Scheduler::addPrompts() {
     const auto all = static_cast<std::int32_t>(sequence->tokens.size());
     const std::int32_t end = sequence->computed < sequence->promptEnd ? sequence->promptEnd : all;
     const std::int32_t tokens = std::min(end - sequence->computed, budget);
+    if (wholeTexts && tokens < end) break;  // the next step begins with it
     if (!grow(sequence, tokens)) continue;
     claim(*sequence);
     sequence->planned = tokens;
