@@ -44,6 +44,10 @@ std::int64_t Program::widthOf(Buffer buffer) const {
       return hidden;
     case Buffer::kLogits:
       return vocabulary;
+    case Buffer::kRouter:
+      return experts;
+    case Buffer::kSharedGate:
+      return experts > 0 ? 1 : 0;
   }
   return 0;
 }
@@ -151,13 +155,6 @@ base::Result<void> Builder::checkBlockNames() const {
   return base::ok();
 }
 
-base::Result<void> Builder::refuseExperts() const {
-  QUERN_ASSIGN(const auto experts, numberOr("expert_count", 0, 0, 1U << 16));
-  if (experts == 0) return base::ok();
-  return base::Error(base::ErrorCode::kUnsupported, "The model is a mixture of " + base::grouped(experts) +
-                                                        " experts, which Quern cannot run yet.");
-}
-
 base::Result<std::string> Builder::vector(const std::string& tensor, std::int64_t length) const {
   const gguf::Tensor* found = file_.tensor(tensor);
   if (found == nullptr) return malformed("The model has no tensor \"" + tensor + "\".");
@@ -227,7 +224,7 @@ base::Result<void> Builder::buildTransformer(const Style& style) {
   QUERN_ASSIGN(auto output,
                matrix(has("output.weight") ? "output.weight" : "token_embd.weight", p.vocabulary, p.width));
   p.head.emplace_back(
-      Project{Buffer::kNormed, {{std::move(output), Buffer::kLogits, false}}, style.logitScale});
+      Project{Buffer::kNormed, {{std::move(output), Buffer::kLogits, false}}, style.logitScale, false});
   p.logitSoftcap = style.logitSoftcap;
   return base::ok();
 }
@@ -251,19 +248,24 @@ base::Result<Project> Builder::queryKeyValue(const Style& style, std::int32_t la
                   {std::move(value), Buffer::kValue, false}}};
 }
 
+/// Of the layers that are no mixture.
+std::int64_t Builder::denseHidden(const Style& style) const {
+  return style.mixture ? style.mixture->denseHidden : program_.hidden;
+}
+
 base::Result<void> Builder::addGateUp(const Style& style, std::int32_t layer, Project& to) const {
-  const Program& p = program_;
+  const std::int64_t width = program_.width;
+  const std::int64_t hidden = denseHidden(style);
   const std::string block = "blk." + std::to_string(layer) + ".";
   if (!style.isGated) {
-    QUERN_ASSIGN(auto up, matrix(block + "ffn_up.weight", p.hidden, p.width));
+    QUERN_ASSIGN(auto up, matrix(block + "ffn_up.weight", hidden, width));
     to.outputs.push_back({std::move(up), Buffer::kGate, false});
     return base::ok();
   }
-  const std::int64_t both = 2 * static_cast<std::int64_t>(p.hidden);
-  auto gateRows = style.fusedGateUp ? matrix(block + "ffn_up.weight", p.hidden, p.width, 0, both)
-                                    : matrix(block + "ffn_gate.weight", p.hidden, p.width);
-  auto upRows = style.fusedGateUp ? matrix(block + "ffn_up.weight", p.hidden, p.width, p.hidden, both)
-                                  : matrix(block + "ffn_up.weight", p.hidden, p.width);
+  auto gateRows = style.fusedGateUp ? matrix(block + "ffn_up.weight", hidden, width, 0, 2 * hidden)
+                                    : matrix(block + "ffn_gate.weight", hidden, width);
+  auto upRows = style.fusedGateUp ? matrix(block + "ffn_up.weight", hidden, width, hidden, 2 * hidden)
+                                  : matrix(block + "ffn_up.weight", hidden, width);
   QUERN_ASSIGN(auto gate, std::move(gateRows));
   QUERN_ASSIGN(auto up, std::move(upRows));
   to.outputs.push_back({std::move(gate), Buffer::kGate, false});
@@ -289,6 +291,9 @@ base::Result<void> Builder::addAttend(const Style& style, std::int32_t layer) {
   attend.softcap = style.attentionSoftcap;
   attend.window = style.window ? style.window(layer) : 0;
   attend.isCentred = style.centredNorms;
+  if (style.hasSinks) {
+    QUERN_ASSIGN(attend.sinks, vector(block + "attn_sinks.weight", p.heads));
+  }
   if (style.headNorms) {
     const auto weights = [&](const std::string& name, std::int32_t heads) -> base::Result<std::string> {
       if (!style.ownHeadNorms) return vector(name, p.headDim);
@@ -313,7 +318,6 @@ base::Result<void> Builder::buildLayer(const Style& style, std::int32_t layer) {
     return base::ok();
   };
   const auto addFeedForward = [&]() -> base::Result<void> {
-    QUERN_TRY(addNorm("ffn_norm"));
     Project gateUp{in, {}};
     QUERN_TRY(addGateUp(style, layer, gateUp));
     p.body.emplace_back(std::move(gateUp));
@@ -323,7 +327,7 @@ base::Result<void> Builder::buildLayer(const Style& style, std::int32_t layer) {
   const auto joinResidual = [&](WeightRows weights, Buffer from, const char* postNorm) -> base::Result<void> {
     if (!style.postNorms) {
       p.body.emplace_back(
-          Project{from, {{std::move(weights), Buffer::kResidual, true}}, style.residualScale});
+          Project{from, {{std::move(weights), Buffer::kResidual, true}}, style.residualScale, false});
       return base::ok();
     }
     QUERN_ASSIGN(auto after, norm(style, block + postNorm, Buffer::kProjected, Buffer::kResidual));
@@ -335,18 +339,25 @@ base::Result<void> Builder::buildLayer(const Style& style, std::int32_t layer) {
 
   QUERN_TRY(addNorm("attn_norm"));
   QUERN_ASSIGN(Project qkv, queryKeyValue(style, layer, in));
-  const bool sharesNorm = style.isParallel && !has(block + "ffn_norm.weight");
+  const bool sharesNorm = style.isParallel && !has(block + style.hiddenNorm + ".weight");
   if (sharesNorm) QUERN_TRY(addGateUp(style, layer, qkv));
   p.body.emplace_back(std::move(qkv));
   // Beside attention: before its output changes what the feed-forward block reads.
-  if (style.isParallel && !sharesNorm) QUERN_TRY(addFeedForward());
+  if (style.isParallel && !sharesNorm) {
+    QUERN_TRY(addNorm(style.hiddenNorm));
+    QUERN_TRY(addFeedForward());
+  }
   QUERN_TRY(addAttend(style, layer));
   QUERN_ASSIGN(auto output, matrix(block + "attn_output.weight", p.width, p.widthOf(Buffer::kHeads)));
   QUERN_TRY(joinResidual(std::move(output), Buffer::kHeads, "post_attention_norm"));
 
-  if (!style.isParallel) QUERN_TRY(addFeedForward());
+  if (!style.isParallel) {
+    QUERN_TRY(addNorm(style.hiddenNorm));
+    if (style.mixture && layer >= style.mixture->firstLayer) return buildMixture(style, layer);
+    QUERN_TRY(addFeedForward());
+  }
   p.body.emplace_back(Activate{style.activation, style.isGated});
-  QUERN_ASSIGN(auto down, matrix(block + "ffn_down.weight", p.width, p.hidden));
+  QUERN_ASSIGN(auto down, matrix(block + "ffn_down.weight", p.width, denseHidden(style)));
   return joinResidual(std::move(down), Buffer::kHidden, "post_ffw_norm");
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,16 @@
 #include "engine/model/program.h"
 
 namespace quern::engine::model {
+
+/// A feed-forward block of experts, as Builder::readMixture() finds it.
+struct Mixture {
+  ExpertChoice choice;
+  std::int32_t hidden = 0;        ///< of one expert
+  std::int32_t denseHidden = 0;   ///< of the layers that are no mixture
+  std::int32_t sharedHidden = 0;  ///< of the expert that every token takes; 0: there is none
+  bool gatesShared = false;       ///< ffn_gate_inp_shexp weighs it
+  std::int32_t firstLayer = 0;    ///< the layers before are dense
+};
 
 /// How a family differs from the plain transformer.
 struct Style {
@@ -22,9 +33,7 @@ struct Style {
   /// Attention and feed-forward block read the same residual stream and both join it; without ffn_norm they
   /// read the same norm, too.
   bool isParallel = false;
-  bool isGated = true;         ///< ffn_gate; otherwise ffn_up alone is activated
-  float residualScale = 1.0F;  ///< of what joins the residual stream
-  float logitScale = 1.0F;
+  bool isGated = true;       ///< ffn_gate; otherwise ffn_up alone is activated
   bool fusedQkv = false;     ///< attn_qkv: rows of queries, keys, values
   bool fusedGateUp = false;  ///< ffn_up: rows of gate, then up
   bool headNorms = false;    ///< attn_q_norm, attn_k_norm
@@ -34,6 +43,11 @@ struct Style {
   float attentionScale = 0.0F;  ///< 0: 1 / sqrt(headDim)
   float attentionSoftcap = 0.0F;
   float logitSoftcap = 0.0F;
+  float logitScale = 1.0F;
+  float residualScale = 1.0F;           ///< multiplies what joins the residual stream
+  bool hasSinks = false;                ///< attn_sinks
+  const char* hiddenNorm = "ffn_norm";  ///< in front of the feed-forward block
+  std::optional<Mixture> mixture;
   std::function<std::int32_t(std::int32_t layer)> window;  ///< null: every layer sees everything
   /// Into Program::ropes, or kNoRope. Null: the first everywhere.
   std::function<std::int32_t(std::int32_t layer)> rope;
@@ -46,9 +60,11 @@ class Builder {
   /// The numbers that every family has, range-checked, into program().
   base::Result<void> readCommon();
   /// The embedding that `rope.*` and the factor tensors describe.
-  base::Result<Rope> readRope(bool neox) const;
-  /// An error where the feed-forward block is a mixture of experts.
-  base::Result<void> refuseExperts() const;
+  /// `roundsYarn`: whether YaRN's ramp begins and ends at whole frequencies, which files do not say.
+  base::Result<Rope> readRope(bool neox, bool roundsYarn = true) const;
+  /// The numbers of a mixture of experts, none where the file has no "expert_count"; `hidden` of the program
+  /// becomes what its dense and shared parts need. A family that has to be a mixture says `isNeeded`.
+  base::Result<std::optional<Mixture>> readMixture(bool isNeeded);
   /// A plain embedding of this base, without scaling.
   Rope plainRope(double base, bool neox) const;
   /// Writes body and head. Every tensor is checked against the numbers.
@@ -77,9 +93,12 @@ class Builder {
   base::Result<std::vector<float>> factors(const std::string& tensor) const;
   base::Result<Norm> norm(const Style& style, const std::string& name, Buffer in, Buffer out) const;
   base::Result<Project> queryKeyValue(const Style& style, std::int32_t layer, Buffer in) const;
+  std::int64_t denseHidden(const Style& style) const;
   base::Result<void> addGateUp(const Style& style, std::int32_t layer, Project& to) const;
   base::Result<void> addAttend(const Style& style, std::int32_t layer);
   base::Result<void> buildLayer(const Style& style, std::int32_t layer);
+  base::Result<void> buildMixture(const Style& style, std::int32_t layer);
+  base::Result<ExpertWeights> experts(const std::string& name, std::int64_t rows, std::int64_t cols) const;
   base::Result<void> checkBlockNames() const;
 
   const gguf::File& file_;

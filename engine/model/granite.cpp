@@ -1,5 +1,5 @@
-// Granite 3: Llama with four factors: of embeddings, of attention's scores, of what joins the residual
-// stream, and one that the logits are divided by.
+// Granite 3, dense and as a mixture of experts ("granitemoe"): Llama with four factors: of embeddings, of
+// attention's scores, of what joins the residual stream, and one that the logits are divided by.
 
 #include "engine/model/architectures.h"
 #include "engine/model/builder.h"
@@ -7,7 +7,6 @@
 namespace quern::engine::model {
 
 base::Result<void> buildGranite(Builder& builder) {
-  QUERN_TRY(builder.refuseExperts());
   QUERN_ASSIGN(auto rope, builder.readRope(false));
   builder.program().ropes = {std::move(rope)};
   QUERN_ASSIGN(const double embeddings, builder.realOr("embedding_scale", 1.0, 1e-6, 1e6));
@@ -19,6 +18,8 @@ base::Result<void> buildGranite(Builder& builder) {
   style.residualScale = static_cast<float>(residual);
   style.attentionScale = static_cast<float>(attention);
   style.logitScale = static_cast<float>(1.0 / logits);
+  QUERN_ASSIGN(style.mixture, builder.readMixture(builder.program().architecture == "granitemoe"));
+  if (style.mixture) style.mixture->choice.normalizes = true;
   return builder.buildTransformer(style);
 }
 

@@ -6,7 +6,6 @@
 namespace quern::engine::model {
 
 base::Result<void> buildNomicBert(Builder& builder) {
-  QUERN_TRY(builder.refuseExperts());
   QUERN_ASSIGN(auto rope, builder.readRope(true));
   builder.program().ropes = {std::move(rope)};
   return builder.buildEncoder({});

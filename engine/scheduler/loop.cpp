@@ -180,6 +180,7 @@ Stats Loop::stats() const {
   Stats stats = totals_;
   stats.generatedTokens = report_.generated;
   stats.promptTokens = report_.prompt;
+  stats.recomputedTokens = report_.recomputed;
   stats.running = report_.running;
   stats.waiting = report_.waiting + static_cast<std::int32_t>(inbox_.size());
   stats.kvBlocksUsed = report_.blocksUsed;

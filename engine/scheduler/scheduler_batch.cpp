@@ -1,6 +1,7 @@
 // Which tokens a step computes.
 
 #include <algorithm>
+#include <cmath>
 
 #include "engine/scheduler/lookup_proposer.h"
 #include "engine/scheduler/scheduler.h"
@@ -50,22 +51,21 @@ void Scheduler::addPrompts() {
     if (budget == 0) break;
     if (sequence->isDecoding() || !isRunning(sequence)) continue;
     // What another has computed since is taken over; what another computes in this step is waited for.
-    const std::int32_t found = takeKnown(*sequence);
-    if (found > 0) {
-      sequence->found(found);
-      report_.cached += static_cast<std::uint64_t>(found);
-    }
+    const std::int32_t found = takeForFree(*sequence);
+    if (found > 0) sequence->found(found);
     if (sequence->awaitsDisk || isClaimed(*sequence)) continue;
     // One slice has one class.
     const auto all = static_cast<std::int32_t>(sequence->tokens.size());
     const std::int32_t end = sequence->computed < sequence->promptEnd ? sequence->promptEnd : all;
-    const std::int32_t tokens = std::min(end - sequence->computed, budget);
+    const double cost = sequence->computesAnswerAgain() ? budget_.answerTokenCost() : 1.0;
+    const auto affordable = std::max(1, static_cast<std::int32_t>(budget / cost));
+    const std::int32_t tokens = std::min(end - sequence->computed, affordable);
     if (wholeTexts && tokens < end) break;  // the next step begins with it
     if (!grow(sequence, tokens)) continue;
     claim(*sequence);
     sequence->planned = tokens;
     batch_.push_back(sequence);
-    budget -= tokens;
+    budget = std::max(0, budget - static_cast<std::int32_t>(std::ceil(tokens * cost)));
   }
 }
 

@@ -127,6 +127,7 @@ void Sequence::preempted() {
 
 /// Nothing of it is in a cache any more.
 void Sequence::beginAnew() {
+  reached = std::max(reached, computed);
   computed = published = 0;
   place = {};
   if (proposer) proposer->restart();
@@ -171,6 +172,7 @@ void Sequence::roll(std::int32_t contextTokens) {
   tokens.erase(begin, begin + cut.tokens);
   promptEnd = static_cast<std::int32_t>(tokens.size());
   beginAnew();
+  reached = promptEnd;
   Event dropped = event(Event::Kind::kDropped);
   dropped.droppedFirst = cut.first;
   dropped.droppedTokens = cut.tokens;

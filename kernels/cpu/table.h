@@ -27,6 +27,7 @@ constexpr Kernels makeTable(const char* name) {
           .siluMul = siluMul<Simd>,
           .geluMul = geluMul<Simd>,
           .geluErfMul = geluErfMul<Simd>,
+          .swigluOai = swigluOai<Simd>,
           .softcap = softcap<Simd>,
           .add = addVectors<Simd>,
           .storeKv = storeKv<Simd>,

@@ -70,7 +70,7 @@ def write(folder, path):
     out.add_unk_token_id(tokens.index("[UNK]"))
     out.add_sep_token_id(tokens.index("[SEP]"))
     out.add_pad_token_id(tokens.index("[PAD]"))
-    out.add_cls_token_id(tokens.index("[CLS]"))
+    out.add_bos_token_id(tokens.index("[CLS]"))
     out.add_mask_token_id(tokens.index("[MASK]"))
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.BERT, config["num_hidden_layers"])
     for name, weight in load_file(folder / "model.safetensors").items():

@@ -61,11 +61,11 @@ TEST_P(Attention, AgreesWithThePlainSoftmax) {
            AttentionShape{q4, 160, 1, 7, 47, 0, 0},  // 10 vectors; the last tile has 3
            AttentionShape{q4, 32, 33, 4, 31, 0, 30},
            AttentionShape{q4, 64, 70, 3, 250, 256, 0},
-           AttentionShape{f32, 576, 2, 1, 90, 0, 0},       // long heads
-           AttentionShape{f16, 64, 40, 3, 0, 0, 0, true},  // a whole text, seen by all of its tokens
-           AttentionShape{f32, 32, 3, 1, 0, 0, 0, true},
-           AttentionShape{q8, 64, 300, 2, 0, 0, 0, true},
-           AttentionShape{f16, 18, 65, 1, 0, 0, 20, true},
+           AttentionShape{f32, 576, 2, 1, 90, 0, 0},                // long heads
+           AttentionShape{f16, 64, 40, 3, 0, 0, 0, nullptr, true},  // a whole text, seen by all of its tokens
+           AttentionShape{f32, 32, 3, 1, 0, 0, 0, nullptr, true},
+           AttentionShape{q8, 64, 300, 2, 0, 0, 0, nullptr, true},
+           AttentionShape{f16, 18, 65, 1, 0, 0, 20, nullptr, true},
        }) {
     const AttentionCache cache(*GetParam(), shape.type, shape.first + shape.tokens, shape.headDim);
     const auto query = normalFloats(shape.queryFloats(), 1.0F, 99);
@@ -96,6 +96,26 @@ TEST_P(Attention, AgreesForRandomShapes) {
     const auto sharedOut = sharedOutAttention(*GetParam(), cache, shape, query);
     ASSERT_EQ(std::memcmp(output.data(), sharedOut.data(), output.size() * sizeof(float)), 0)
         << nameOf(shape);
+  }
+}
+
+/// A sink takes its share and gives nothing: small ones, some as large as the scores, and one above all.
+/// Shared out along the sequence it counts once.
+TEST_P(Attention, SinksTakePartInTheSoftmax) {
+  const float sinks[] = {-30.0F, -1.0F, 0.0F, 2.5F, 7.0F, 40.0F, 300.0F};
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kQ8_0, KvType::kQ4_0}) {
+    for (const AttentionShape& shape :
+         {AttentionShape{type, 64, 1, 7, 613, 0, 0, sinks}, AttentionShape{type, 64, 37, 7, 0, 0, 0, sinks},
+          AttentionShape{type, 64, 20, 7, 250, 12, 0, sinks},
+          AttentionShape{type, 32, 2, 3, 9, 0, 20, sinks}}) {
+      const AttentionCache cache(*GetParam(), type, shape.first + shape.tokens, shape.headDim);
+      const auto query = normalFloats(shape.queryFloats(), 1.0F, 3);
+      const auto output = tiledAttention(*GetParam(), cache, shape, query);
+      expectNear(output, plainAttention(cache, shape, query), 4e-6, nameOf(shape));
+      const auto sharedOut = sharedOutAttention(*GetParam(), cache, shape, query);
+      ASSERT_EQ(std::memcmp(output.data(), sharedOut.data(), output.size() * sizeof(float)), 0)
+          << nameOf(shape);
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 // Tiny random models of every family beside transformers' float32 logits, or, of encoders, its hidden states
-// (tests/conformance/make_tiny_models.py).
+// (tests/conformance/make_tiny_models.py, make_tiny_mixtures.py).
 
 #include <gtest/gtest.h>
 
@@ -58,6 +58,9 @@ TEST_P(TinyModel, GivesTheLogitsOfTransformers) {
   const auto expected = data[isEncoder ? "hidden" : "logits"].get<std::vector<std::vector<double>>>();
   ASSERT_EQ(tokens.size(), expected.size());
 
+  // Weights in blocks are multiplied with activations of 8 bits.
+  const double leastCosine = GetParam().ends_with("mxfp4") ? 0.999 : 0.9999;
+  const double mostError = GetParam().ends_with("mxfp4") ? 0.05 : 1e-3;
   const auto program = *model::buildProgram(*file);
   runtime::CompileOptions options;
   options.kvTokens = 32;  // LongRoPE's original lengths are 16 and 32: one on each side
@@ -78,8 +81,8 @@ TEST_P(TinyModel, GivesTheLogitsOfTransformers) {
       const std::span<const float> row = isEncoder ? executable->hidden(i) : executable->logits(i);
       prefill = compare(row, expected[static_cast<std::size_t>(i)], prefill);
     }
-    EXPECT_GE(prefill.worstCosine, 0.9999) << executable->description();
-    EXPECT_LE(prefill.worstError, 1e-3) << executable->description();
+    EXPECT_GE(prefill.worstCosine, leastCosine) << executable->description();
+    EXPECT_LE(prefill.worstError, mostError) << executable->description();
     EXPECT_EQ(prefill.topMismatches, 0) << executable->description();
 
     if (isEncoder) continue;
@@ -89,8 +92,8 @@ TEST_P(TinyModel, GivesTheLogitsOfTransformers) {
       ASSERT_TRUE(executable->run({std::span(&one, 1)}));
       decode = compare(executable->logits(0), expected[i], decode);
     }
-    EXPECT_GE(decode.worstCosine, 0.9999) << executable->description();
-    EXPECT_LE(decode.worstError, 1e-3) << executable->description();
+    EXPECT_GE(decode.worstCosine, leastCosine) << executable->description();
+    EXPECT_LE(decode.worstError, mostError) << executable->description();
     EXPECT_EQ(decode.topMismatches, 0) << executable->description();
   }
 }
@@ -130,7 +133,14 @@ const std::vector<std::string> kNames = {"llama",
                                          "stablelm-parallel",
                                          "bert",
                                          "xlm-roberta",
-                                         "nomic-bert"};
+                                         "nomic-bert",
+                                         "mixtral",
+                                         "qwen2moe",
+                                         "qwen3moe",
+                                         "granitemoe",
+                                         "granitemoe-shared",
+                                         "gpt-oss",
+                                         "gpt-oss-mxfp4"};
 
 INSTANTIATE_TEST_SUITE_P(Families, TinyModel, testing::ValuesIn(kNames), [](const auto& test) {
   std::string name = test.param;

@@ -11,6 +11,7 @@
 #include "engine/model/program.h"
 #include "engine/runtime/backend.h"
 #include "engine/runtime/cpu/aligned_buffer.h"
+#include "engine/runtime/cpu/experts.h"
 #include "kernels/cpu/kernels.h"
 
 namespace quern::engine::runtime {
@@ -64,12 +65,13 @@ struct PackedProjection {
 /// Prepares its input (norm or activation, then int8) and multiplies. The tiles of all matrices are shared
 /// out together.
 struct ProjectStep {
-  enum class Prepare : std::uint8_t { kNone, kNorm, kSilu, kGelu, kGeluErf };
+  enum class Prepare : std::uint8_t { kNone, kNorm, kSilu, kGelu, kGeluErf, kSwigluOai };
   Prepare prepare = Prepare::kNone;
-  model::Buffer in = model::Buffer::kNormed;  ///< kNone and kNorm; the activations read gate and up
-  bool isGated = true;                        ///< otherwise they read gate only
-  float scale = 1.0F;                         ///< multiplies what was prepared; biases have it already
+  model::Buffer in = model::Buffer::kNormed;  ///< kNone and kNorm; activations read gate and up
+  bool hasUp = true;                          ///< otherwise they read gate only
   NormWeights norm;
+  float scale = 1.0F;    ///< multiplies what was prepared; biases have it already
+  bool isGated = false;  ///< and so does sigmoid(kSharedGate)
   std::int64_t cols = 0;
   bool quantizes = false;    ///< some output reads int8 activations
   bool readsValues = false;  ///< some output reads float32
@@ -86,13 +88,14 @@ struct AttendStep {
   float scale = 1.0F;
   float softcap = 0.0F;
   std::int32_t window = 0;
+  const float* sinks = nullptr;  ///< [heads], or null
   bool isCentred = false;
   /// Floats from one head's norm to the next one's.
   std::int64_t queryNormStride = 0;
   std::int64_t keyNormStride = 0;
 };
 
-using Step = std::variant<EmbedStep, NormStep, NormAddStep, ProjectStep, AttendStep>;
+using Step = std::variant<EmbedStep, NormStep, NormAddStep, ProjectStep, AttendStep, ExpertsStep>;
 
 struct Plan {
   std::vector<Step> body;
