@@ -14,6 +14,7 @@ void addCommands(CLI::App& app, Action& action) {
   addShowCommand(app, action);
   addTokenizeCommand(app, action);
   addTemplateCommand(app, action);
+  addEmbedCommand(app, action);
   addPerplexityCommand(app, action);
   addBenchCommand(app, action);
   addDoctorCommand(app, action);

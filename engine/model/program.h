@@ -43,19 +43,24 @@ struct WeightRows {
   std::string bias;  ///< a vector of the whole matrix's rows; empty: none
 };
 
-/// residual = scale · row of the table
+/// residual = scale · row of the table (+ row of the token's position) (+ a constant row)
 struct Embed {
   std::string tensor;
   float scale = 1.0F;
+  std::string positions;  ///< a matrix [Program::mostPositions, width]; empty: none
+  std::string constant;   ///< a matrix whose first row is added, [*, width]; empty: none
 };
 
-/// out = in / sqrt(mean(in²) + epsilon) · weight; or added to the residual stream.
+/// out = in / sqrt(mean(in²) + epsilon) · weight; or added to the residual stream. Where in and out are the
+/// same, the buffer is normed in place; otherwise `out` is read by projections only.
 struct Norm {
   Buffer in = Buffer::kResidual;
   Buffer out = Buffer::kNormed;
   std::string weight;
   float epsilon = 0;
   bool addToResidual = false;
+  bool isCentred = false;  ///< the mean is taken off first (LayerNorm); may then have a bias
+  std::string bias;        ///< empty: none
 };
 
 struct Projection {
@@ -68,32 +73,36 @@ struct Projection {
 struct Project {
   Buffer in = Buffer::kNormed;
   std::vector<Projection> outputs;
-  float scale = 1.0F;    ///< multiplies the input
+  float scale = 1.0F;    ///< multiplies the outputs, biases included
   bool isGated = false;  ///< the input is multiplied with sigmoid(kSharedGate)
 };
 
 /// Norms and rotates queries and keys, writes the cache, attends: query, key, value → heads.
 struct Attend {
   std::int32_t layer = 0;
-  std::int32_t rope = 0;  ///< index into Program::ropes
-  std::string queryNorm;  ///< a vector [headDim]; empty: none
+  std::int32_t rope = 0;  ///< index into Program::ropes; kNoRope: nothing is rotated
+  std::string queryNorm;  ///< a vector [headDim], or a matrix [heads, headDim]; empty: none
   std::string keyNorm;
   float epsilon = 0;
   float scale = 1.0F;       ///< multiplies q·k
   float softcap = 0.0F;     ///< 0: none
   std::int32_t window = 0;  ///< tokens a query sees, its own included; 0: all
   std::string sinks;        ///< [heads]: scores that take part in the softmax and have no value; empty: none
+  bool isCentred = false;   ///< the heads' norms take the mean off first
 };
+inline constexpr std::int32_t kNoRope = -1;
 
 enum class Activation : std::uint8_t {
   kSilu,
   kGeluTanh,
+  kGeluErf,
   kSwigluOai,  ///< gpt-oss: clamped, (up + 1) · gate · sigmoid(1.702 · gate)
 };
 
-/// hidden = activation(gate) · up
+/// hidden = activation(gate) · up, or activation(gate)
 struct Activate {
   Activation activation = Activation::kSilu;
+  bool isGated = true;
 };
 
 /// How a mixture makes weights of a router's scores.
@@ -186,6 +195,10 @@ struct Program {
   LatentSizes latent;
   std::int32_t vocabulary = 0;
   std::int32_t trainedContext = 0;
+  std::int32_t mostPositions = 0;  ///< positions that have embeddings; 0: any number
+  /// False for encoders: a token sees those after it as well. A text is then one slice, of at most a batch,
+  /// and the head is empty: hidden states are what comes out.
+  bool isCausal = true;
 
   std::vector<Rope> ropes;
   std::vector<Operation> body;  ///< for every token

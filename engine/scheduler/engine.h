@@ -77,6 +77,8 @@ struct ModelInfo {
   std::int32_t layers = 0;
   std::int32_t vocabularySize = 0;
   bool hasChatTemplate = false;
+  bool isEncoder = false;            ///< makes embeddings and no answers
+  Pooling pooling = Pooling::kNone;  ///< how the file says that embeddings are made of hidden states
 };
 
 /// A snapshot; cheap enough for a status line.

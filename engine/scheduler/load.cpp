@@ -107,6 +107,7 @@ base::Result<std::shared_ptr<Engine>> Engine::load(const std::filesystem::path& 
   QUERN_ASSIGN(auto file, gguf::File::open(path));
   QUERN_ASSIGN(ModelInfo info, inspect(*file));
   QUERN_ASSIGN(const model::Program program, model::buildProgram(*file));
+  info.isEncoder = !program.isCausal;
   QUERN_ASSIGN(LoadPlan plan, planLoad(program, wanted));
   LoadOptions options = std::move(plan.options);
   // Tokenizer and template are made while the weights are packed; a file whose tokenizer is of no use ends

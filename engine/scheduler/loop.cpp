@@ -81,6 +81,9 @@ base::Result<void> Loop::check(const Request& request) const {
   if (isEmbedding && !options_.embeddings) {
     return invalid("This model was not loaded for embeddings.");
   }
+  if (!isEmbedding && executable_->readsWholeTexts()) {
+    return invalid("This model is an encoder: it makes embeddings of texts, and no answers.");
+  }
   if ((isEmbedding || !request.choices.empty()) && request.answers != 1) {
     return invalid("Several answers make sense only where an answer is made.");
   }

@@ -37,6 +37,8 @@ enum class Overflow : std::uint8_t {
 
 /// How the hidden states of a text's tokens become its embedding, which then gets length 1.
 enum class Pooling : std::uint8_t { kNone, kMean, kFirst, kLast };
+/// "none", "mean", "cls", "last": as they are called where embeddings are asked for.
+std::string_view poolingName(Pooling pooling);
 
 /// The longest deadline or wait that can be asked for: sums with it stay within their types.
 inline constexpr std::chrono::hours kLongestTime{24 * 31};

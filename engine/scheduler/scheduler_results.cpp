@@ -77,6 +77,7 @@ void Scheduler::handOut() {
 
 /// Makes full blocks known. The last token of an answer is never among them: it has not been computed.
 void Scheduler::publish(Sequence& sequence) {
+  if (executable_.readsWholeTexts()) return;
   for (; (sequence.published + 1) * kKvBlockTokens <= sequence.computed; ++sequence.published) {
     auto& block = sequence.blocks[static_cast<std::size_t>(sequence.published)];
     block = pool_.publish(block, sequence.place, sequence.tokensOf(sequence.published, kKvBlockTokens),

@@ -134,7 +134,7 @@ void storeKvAs(const KvWrite& write) {
 
 template <class Simd>
 void storeKv(const KvWrite& write) {
-  turnHead<Simd>(write.turn, 0, write.headDim, write.key);
+  turnHead<Simd>(write.turn, 0, 0, write.headDim, write.key);
   switch (write.type) {
     case KvType::kF32:
       return storeKvAs<Simd, KvType::kF32>(write);

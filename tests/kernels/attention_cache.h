@@ -27,6 +27,7 @@ struct AttentionShape {
   std::int64_t window = 0;
   float softcap = 0;
   const float* sinks = nullptr;  ///< [heads]
+  bool seesAll = false;  ///< every token sees what comes after it as well
 
   std::size_t queryFloats() const { return static_cast<std::size_t>(tokens * heads * headDim); }
 };
@@ -91,6 +92,7 @@ inline AttentionTask taskOf(const AttentionCache& cache, const AttentionShape& s
   task.headDim = shape.headDim;
   task.firstPosition = shape.first;
   task.window = shape.window;
+  task.seenEnd = shape.seesAll ? shape.first + shape.tokens : 0;
   task.keyBlocks = cache.keyBlocks.data();
   task.valueBlocks = cache.hasValues ? cache.valueBlocks.data() : nullptr;
   task.type = shape.type;
@@ -147,14 +149,14 @@ inline std::vector<double> plainAttention(const AttentionCache& cache, const Att
     values.push_back(cache.value(p));
   }
   for (std::int64_t t = 0; t < shape.tokens; ++t) {
-    const auto end = static_cast<std::ptrdiff_t>(shape.first + t + 1);
+    const auto end = static_cast<std::ptrdiff_t>(shape.first + (shape.seesAll ? shape.tokens : t + 1));
     const std::int64_t seen =
         shape.window > 0 ? std::max<std::int64_t>(0, shape.first + t - shape.window + 1) : 0;
     for (std::int64_t h = 0; h < shape.heads; ++h) {
       const auto offset = static_cast<std::ptrdiff_t>((t * shape.heads + h) * shape.headDim);
       const std::vector<float> one(query.begin() + offset, query.begin() + offset + shape.headDim);
       for (const double x :
-           reference::attention(reference::turned(one, turn, t), {keys.begin(), keys.begin() + end},
+           reference::attention(reference::turned(one, turn, t, h), {keys.begin(), keys.begin() + end},
                                 {values.begin(), values.begin() + end}, seen,
                                 1.0 / std::sqrt(static_cast<double>(shape.headDim)), shape.softcap,
                                 shape.sinks == nullptr ? nullptr : shape.sinks + h)) {

@@ -62,7 +62,11 @@ TEST_P(Attention, AgreesWithThePlainSoftmax) {
            AttentionShape{q4, 160, 1, 7, 47, 0, 0},  // 10 vectors; the last tile has 3
            AttentionShape{q4, 32, 33, 4, 31, 0, 30},
            AttentionShape{q4, 64, 70, 3, 250, 256, 0},
-           AttentionShape{f32, 576, 2, 1, 90, 0, 0},  // long heads
+           AttentionShape{f32, 576, 2, 1, 90, 0, 0},                // long heads
+           AttentionShape{f16, 64, 40, 3, 0, 0, 0, nullptr, true},  // a whole text, seen by all of its tokens
+           AttentionShape{f32, 32, 3, 1, 0, 0, 0, nullptr, true},
+           AttentionShape{q8, 64, 300, 2, 0, 0, 0, nullptr, true},
+           AttentionShape{f16, 18, 65, 1, 0, 0, 20, nullptr, true},
        }) {
     const AttentionCache cache(*GetParam(), shape.type, shape.first + shape.tokens, shape.headDim);
     const auto query = normalFloats(shape.queryFloats(), 1.0F, 99);
@@ -85,6 +89,7 @@ TEST_P(Attention, AgreesForRandomShapes) {
     shape.first = upTo(600) - 1;
     shape.window = i % 8 < 4 ? 0 : upTo(400);
     shape.softcap = i % 5 == 0 ? 20.0F : 0.0F;
+    shape.seesAll = shape.window == 0 && i % 3 == 1;
     const AttentionCache cache(*GetParam(), shape.type, shape.first + shape.tokens, shape.headDim);
     const auto query = normalFloats(shape.queryFloats(), 1.0F, static_cast<unsigned>(i));
     const auto output = tiledAttention(*GetParam(), cache, shape, query);
@@ -242,6 +247,23 @@ TEST_P(Attention, TurnsQueriesAndKeys) {
       expectNear(tiledAttention(*GetParam(), cache, shape, query, turn),
                  plainAttention(cache, shape, query, turn), 1e-5, nameOf(shape));
     }
+  }
+}
+
+TEST_P(Attention, HeadsMayHaveNormsOfTheirOwnAndBeCentred) {
+  for (const std::int64_t headDim : {64, 18}) {
+    const AttentionShape shape{KvType::kF32, headDim, 5, 3, 4, 0, 0};
+    const auto norms = normalFloats(static_cast<std::size_t>(3 * headDim), 1.0F, 1);
+    HeadTurn turn;
+    turn.norm = norms.data();
+    turn.epsilon = 1e-5F;
+    turn.isCentred = true;
+    turn.normHeadStride = headDim;
+    const AttentionCache cache(*GetParam(), shape.type, 9, headDim);
+    auto query = normalFloats(shape.queryFloats(), 1.0F, 4);
+    for (float& x : query) x += 3.0F;
+    expectNear(tiledAttention(*GetParam(), cache, shape, query, turn),
+               plainAttention(cache, shape, query, turn), 1e-5, nameOf(shape));
   }
 }
 

@@ -45,6 +45,58 @@ TEST(Architecture, NamesTensorsThatAreMissing) {
                     "blk.0.attn_qkv.weight"));
 }
 
+TEST(Architecture, NamesWhatNewerFamiliesMiss) {
+  const auto without = [](const std::string& model, const std::string& tensor) {
+    std::string other = tensor;
+    other.back() = other.back() == 't' ? 'T' : 'S';
+    return names(Edited(model).replace(tensor, other).refusal(), tensor);
+  };
+  EXPECT_TRUE(without("olmo2", "blk.1.attn_k_norm.weight"));
+  EXPECT_TRUE(without("glm4", "blk.0.post_attention_norm.weight"));
+  EXPECT_TRUE(without("starcoder2", "blk.1.ffn_up.weight"));
+  EXPECT_TRUE(without("command-r-plus", "blk.1.attn_k_norm.weight"));
+  EXPECT_TRUE(without("gptneox", "blk.0.attn_qkv.weight"));
+  EXPECT_TRUE(without("gptneox-sequential", "blk.0.ffn_norm.weight"));
+  EXPECT_TRUE(without("bert", "token_embd_norm.weight"));
+  EXPECT_TRUE(without("bert", "blk.1.layer_output_norm.weight"));
+  EXPECT_TRUE(without("nomic-bert", "blk.0.ffn_gate.weight"));
+  EXPECT_TRUE(names(Edited("cohere2")
+                        .replace("cohere2.attention.sliding_window", "cohere2.attention.sliding_WINDOW")
+                        .refusal(),
+                    "sliding_window"));
+}
+
+TEST(Architecture, RefusesFactorsThatMakeNoSense) {
+  for (const float value :
+       {0.0F, -1.0F, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    for (const std::string key :
+         {"granite.embedding_scale", "granite.residual_scale", "granite.logit_scale"}) {
+      EXPECT_TRUE(names(Edited("granite").set(key, value).refusal(), key)) << value;
+    }
+    EXPECT_TRUE(names(Edited("cohere2").set("cohere2.logit_scale", value).refusal(), "logit_scale")) << value;
+    EXPECT_TRUE(
+        names(Edited("bert").set("bert.attention.layer_norm_epsilon", value == 0 ? 1.0F : value).refusal(),
+              "layer_norm_epsilon"))
+        << value;
+  }
+}
+
+TEST(Architecture, RefusesTablesOfPositionsAndNormsOfAnotherShape) {
+  EXPECT_TRUE(names(Edited("bert").setDim("position_embd.weight", 0, 16).refusal(), "position_embd.weight"));
+  EXPECT_TRUE(names(Edited("bert").setDim("token_types.weight", 0, 16).refusal(), "token_types.weight"));
+  EXPECT_TRUE(names(Edited("command-r-plus").setDim("blk.0.attn_q_norm.weight", 1, 3).refusal(),
+                    "blk.0.attn_q_norm.weight"));
+  EXPECT_TRUE(
+      names(Edited("olmo2").setDim("blk.0.attn_q_norm.weight", 0, 8).refusal(), "blk.0.attn_q_norm.weight"));
+}
+
+TEST(Architecture, AnEncodersContextIsNotLongerThanItsPositions) {
+  const auto built = Edited("bert").set("bert.context_length", std::uint32_t{100000}).build();
+  ASSERT_TRUE(built);
+  EXPECT_EQ(built->mostPositions, 128);
+  EXPECT_EQ(built->trainedContext, 128);
+}
+
 TEST(Architecture, NamesKeysThatAreMissing) {
   for (const std::string key : {"llama.block_count", "llama.embedding_length", "llama.feed_forward_length",
                                 "llama.attention.head_count"}) {
@@ -113,8 +165,12 @@ TEST(Architecture, RefusesRotationsThatDoNotFitTheHead) {
 
 TEST(Architecture, EveryFamilySurvivesEveryNumberSetToNonsense) {
   // No crash, no hang, no memory without bounds: what comes out is a program or a sentence.
-  for (const std::string name : {"llama", "llama-yarn", "qwen2", "qwen3", "gemma2", "gemma3", "phi3",
-                                 "phi3-longrope-long", "phi3-window"}) {
+  for (const std::string name : {"llama",       "llama-yarn", "qwen2",      "qwen3",
+                                 "gemma2",      "gemma3",     "phi3",       "phi3-longrope-long",
+                                 "phi3-window", "gemma",      "olmo3",      "granite",
+                                 "smollm3",     "glm4",       "starcoder2", "command-r-plus",
+                                 "cohere2",     "phi2",       "gptneox",    "stablelm-parallel",
+                                 "bert",        "nomic-bert"}) {
     const auto file =
         *gguf::File::open(std::filesystem::path(QUERN_SOURCE_DIR) / "tests/data/model" / (name + ".gguf"));
     int tried = 0;

@@ -34,7 +34,7 @@ inline constexpr std::int64_t kTilesAShare = 6;
 inline constexpr std::int64_t kActivationBytes = 512 << 10;
 /// To be raised with every change to kernels, plan or cache layout after which a token's key or value may
 /// differ in a bit: contents of the cache that were kept on disk are then not used again.
-inline constexpr int kCpuArithmetic = 1;
+inline constexpr int kCpuArithmetic = 2;
 
 /// Tokens of one head that are multiplied together in latent attention: their rows and the head's matrix stay
 /// in a second-level cache.
@@ -58,6 +58,7 @@ class CpuExecutable : public Executable {
   base::Result<void> run(const Batch& batch) override;
   std::span<float> logits(std::int32_t index) override;
   std::span<const float> hidden(std::int32_t index) const override;
+  bool readsWholeTexts() const override { return !program_.isCausal; }
   std::int32_t vocabularySize() const override { return program_.vocabulary; }
   std::int32_t hiddenWidth() const override { return program_.width; }
   bool promptsAreDecodes() const override;
@@ -131,6 +132,7 @@ class CpuExecutable : public Executable {
   void work(std::int32_t worker);
 
   void embed(const EmbedStep& step, std::int64_t token);
+  void norm(const NormWeights& norm, const float* x, std::int64_t width, float* out) const;
   void normAdd(const NormAddStep& step, std::int64_t token);
   void keepHidden(std::size_t& phase);
   void project(const ProjectStep& step, std::int32_t worker, std::size_t& phase, bool head);
@@ -174,9 +176,13 @@ class CpuExecutable : public Executable {
                                      std::int32_t blocks, std::int32_t threads);
   base::Result<void> makeAttention();
   void addUnit(AttentionUnit unit, std::int32_t parts, std::int32_t& splits, std::size_t& partials);
+  std::int32_t seenEndOf(const AttentionUnit& unit) const;
   void storeToken(const AttendStep& step, std::int64_t token, std::int32_t firstHead, std::int32_t heads);
   void attendUnit(const AttendStep& step, const AttentionUnit& unit, Worker& space);
-  kernels::cpu::HeadTurn turnOf(const AttendStep& step, std::int64_t token, const float* norm) const;
+  kernels::cpu::HeadTurn turnOf(const AttendStep& step, std::int64_t token) const;
+  kernels::cpu::HeadTurn turnOfQuery(const AttendStep& step, std::int64_t token,
+                                     std::int32_t firstHead) const;
+  kernels::cpu::HeadTurn turnOfKey(const AttendStep& step, std::int64_t token, std::int32_t head) const;
 
   float* row(model::Buffer buffer, std::int64_t token) {
     return buffers_[static_cast<std::size_t>(buffer)].as<float>() + token * program_.widthOf(buffer);

@@ -146,6 +146,9 @@ void CpuExecutable::prepareHidden(const ExpertsStep& step, std::int64_t pair, co
     case model::Activation::kGeluTanh:
       kernels_.geluMul(gate, up, values, cols);
       break;
+    case model::Activation::kGeluErf:
+      kernels_.geluErfMul(gate, up, values, cols);
+      break;
     case model::Activation::kSwigluOai:
       kernels_.swigluOai(gate, up, values, cols);
       break;

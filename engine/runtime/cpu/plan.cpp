@@ -34,23 +34,24 @@ class PlanCompiler {
     const model::Activate* activate = nullptr;
     for (const model::Operation& operation : from) {
       if (const auto* embed = std::get_if<model::Embed>(&operation)) {
-        const gguf::Tensor& table = *file_.tensor(embed->tensor);
-        if (!kernels::dtypeInfo(table.type)->decodable) {
-          return base::Error(
-              base::ErrorCode::kUnsupported,
-              "The model's tensor \"" + embed->tensor + "\" is stored as " +
-                  std::string(kernels::dtypeInfo(table.type)->name) +
-                  ", which Quern cannot decode. A Q4_K_M or Q8_0 file of the same model works.");
-        }
-        plan_.embedRowBytes = table.data.size() / table.rows();
-        to.emplace_back(EmbedStep{table.type, table.data.data(), plan_.embedRowBytes, embed->scale});
+        EmbedStep step;
+        QUERN_ASSIGN(step.tokens, table(embed->tensor));
+        step.scale = embed->scale;
+        QUERN_ASSIGN(step.positions, table(embed->positions));
+        QUERN_ASSIGN(step.constant, vector(embed->constant));
+        plan_.embedRowBytes = step.tokens.rowBytes + step.positions.rowBytes;
+        to.emplace_back(step);
       } else if (const auto* found = std::get_if<model::Norm>(&operation)) {
-        if (!found->addToResidual) {
+        if (!found->addToResidual && found->in != found->out) {
           norm = found;
           continue;
         }
-        QUERN_ASSIGN(const float* weight, vector(found->weight));
-        to.emplace_back(NormAddStep{found->in, weight, found->epsilon});
+        QUERN_ASSIGN(const NormWeights weights, normWeights(*found));
+        if (found->addToResidual) {
+          to.emplace_back(NormAddStep{found->in, weights});
+        } else {
+          to.emplace_back(NormStep{found->in, weights});
+        }
       } else if (const auto* act = std::get_if<model::Activate>(&operation)) {
         activate = act;
       } else if (const auto* project = std::get_if<model::Project>(&operation)) {
@@ -58,10 +59,10 @@ class PlanCompiler {
         if (project->in == model::Buffer::kNormed && norm != nullptr) {
           step.prepare = ProjectStep::Prepare::kNorm;
           step.in = norm->in;
-          step.epsilon = norm->epsilon;
-          QUERN_ASSIGN(step.norm, vector(norm->weight));
+          QUERN_ASSIGN(step.norm, normWeights(*norm));
         } else if (project->in == model::Buffer::kHidden && activate != nullptr) {
           step.prepare = preparation(activate->activation);
+          step.hasUp = activate->isGated;
         }
         step.scale = project->scale;
         step.isGated = project->isGated;
@@ -70,8 +71,12 @@ class PlanCompiler {
         QUERN_ASSIGN(const float* queryNorm, vector(attend->queryNorm));
         QUERN_ASSIGN(const float* keyNorm, vector(attend->keyNorm));
         QUERN_ASSIGN(const float* sinks, vector(attend->sinks));
-        to.emplace_back(AttendStep{attend->layer, attend->rope, queryNorm, keyNorm, attend->epsilon,
-                                   attend->scale, attend->softcap, attend->window, sinks});
+        AttendStep step{attend->layer, attend->rope,    queryNorm,      keyNorm, attend->epsilon,
+                        attend->scale, attend->softcap, attend->window, sinks};
+        step.isCentred = attend->isCentred;
+        step.queryNormStride = headStride(attend->queryNorm);
+        step.keyNormStride = headStride(attend->keyNorm);
+        to.emplace_back(step);
       } else if (const auto* mix = std::get_if<model::Experts>(&operation)) {
         QUERN_ASSIGN(ExpertsStep step, experts(*mix));
         if (mix->in == model::Buffer::kNormed && norm != nullptr) {
@@ -101,10 +106,36 @@ class PlanCompiler {
         return ProjectStep::Prepare::kSilu;
       case model::Activation::kGeluTanh:
         return ProjectStep::Prepare::kGelu;
+      case model::Activation::kGeluErf:
+        return ProjectStep::Prepare::kGeluErf;
       case model::Activation::kSwigluOai:
         return ProjectStep::Prepare::kSwigluOai;
     }
     return ProjectStep::Prepare::kNone;
+  }
+
+  /// A matrix of norms, one a head, or one vector for all.
+  std::int64_t headStride(const std::string& norm) const {
+    return !norm.empty() && file_.tensor(norm)->rows() > 1 ? program_.headDim : 0;
+  }
+
+  base::Result<NormWeights> normWeights(const model::Norm& norm) {
+    QUERN_ASSIGN(const float* weight, vector(norm.weight));
+    QUERN_ASSIGN(const float* bias, vector(norm.bias));
+    return NormWeights{weight, bias, norm.isCentred, norm.epsilon};
+  }
+
+  /// Rows that are looked up; none for the empty name.
+  base::Result<RowTable> table(const std::string& name) const {
+    if (name.empty()) return RowTable{};
+    const gguf::Tensor& tensor = *file_.tensor(name);
+    if (!kernels::dtypeInfo(tensor.type)->decodable) {
+      return base::Error(base::ErrorCode::kUnsupported,
+                         "The model's tensor \"" + name + "\" is stored as " +
+                             std::string(kernels::dtypeInfo(tensor.type)->name) +
+                             ", which Quern cannot decode. A Q4_K_M or Q8_0 file of the same model works.");
+    }
+    return RowTable{tensor.type, tensor.data.data(), tensor.data.size() / tensor.rows()};
   }
 
   base::Result<ExpertsStep> experts(const model::Experts& mix) {
@@ -166,6 +197,7 @@ class PlanCompiler {
       packed.firstTile = step.tiles;
       if (!weights.bias.empty()) {
         QUERN_ASSIGN(const float* bias, vector(weights.bias));
+        for (float& value : plan_.vectors.back()) value *= project.scale;
         packed.bias = bias + weights.firstRow;
       }
       step.cols = weights.cols;
