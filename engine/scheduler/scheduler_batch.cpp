@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/scheduler/forced_tokens.h"
 #include "engine/scheduler/lookup_proposer.h"
 #include "engine/scheduler/scheduler.h"
 
@@ -116,25 +117,31 @@ void Scheduler::propose(const DraftLength::Step& step) {
       }
     }
     const auto all = static_cast<std::int32_t>(sequence->tokens.size());
-    std::int32_t most = step.mostDrafts == 0 ? 0 : draftLength_.wanted(*sequence->proposer, step);
-    most = std::min(most, options_.contextTokens - all - 1);
+    std::int32_t room = std::min(step.mostDrafts, options_.contextTokens - all - 1);
     if (const std::int32_t limit = sequence->request().maxTokens; limit >= 0) {
-      most = std::min(most, limit - sequence->generated() - 1);
+      room = std::min(room, limit - sequence->generated() - 1);
     }
-    most = std::max(most, 0);
+    room = std::max(room, 0);
     proposals_.push_back(&sequence->proposal);
+    const auto forced = forcedTokens(*sequence, *tokenizer_, room);
+    std::int32_t most = room;
+    if (!forced.empty()) most = 0;
+    if (most > 0) most = std::min(most, draftLength_.wanted(*sequence->proposer, step));
     if (draftModel_ && !draftModel_->hasFailed() && most > 0) {
       asks_.push_back({static_cast<DraftModel::Follower*>(sequence->proposer.get()), sequence->tokens, most,
                        &sequence->sampler(), &sequence->proposal});
     } else {
       sequence->proposer->propose(sequence->tokens, most, sequence->sampler(), sequence->proposal);
     }
+    for (const std::int32_t token : forced) sequence->proposal.add(token, kForcedProbability);
   }
-  if (asks_.empty()) return;
-  // Two pools of workers would take the cores from each other.
-  executable_.setActive(false);
-  draftModel_->proposeAll(asks_);
-  executable_.setActive(true);
+  if (!asks_.empty()) {
+    // Two pools of workers would take the cores from each other.
+    executable_.setActive(false);
+    draftModel_->proposeAll(asks_);
+    executable_.setActive(true);
+  }
+  for (const auto& sequence : batch_) cutForbidden(*sequence);
 }
 
 /// Does a sequence that is in this batch already compute the block that this one needs next?

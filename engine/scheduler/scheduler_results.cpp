@@ -129,7 +129,7 @@ void Scheduler::wentOn(const SequencePtr& sequence, std::optional<FinishReason> 
       sequence->roll(options_.contextTokens);
     }
   }
-  if (ended) finish(sequence, *ended);
+  if (ended) finish(sequence, *ended, sequence->failure());
 }
 
 /// The prompt is there: every answer goes on by itself from it.

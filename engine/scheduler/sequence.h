@@ -6,9 +6,11 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "engine/grammar/constraint.h"
 #include "engine/sampling/sampler.h"
 #include "engine/scheduler/block_pool.h"
 #include "engine/scheduler/proposer.h"
@@ -121,9 +123,14 @@ class Sequence {
   void finish(FinishReason reason, std::optional<base::Error> error, double bandwidth, Clock::time_point now);
 
   const sampling::Sampler& sampler() const { return *sampler_; }
+  /// Where the answer stands in what it must match; null: it is free.
+  const grammar::Matcher* matcher() const { return matcher_ ? &*matcher_ : nullptr; }
+  /// Why next() has said kFailed.
+  const std::optional<base::Error>& failure() const { return failure_; }
 
  private:
   void beginAnew();
+  bool constrain(std::span<float> logits);
   Event event(Event::Kind kind) const;
   Timings timings(double bandwidth, Clock::time_point now) const;
 
@@ -131,6 +138,9 @@ class Sequence {
   std::int32_t answer_;
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer_;
   std::unique_ptr<sampling::Sampler> sampler_;
+  std::optional<grammar::Matcher> matcher_;
+  std::vector<std::uint64_t> mask_;  ///< of the next token
+  std::optional<base::Error> failure_;
   tokenizer::StreamDetokenizer detokenizer_;
   StopMatcher stops_;
   Usage usage_;
