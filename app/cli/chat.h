@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/grammar/constraint_cache.h"
 #include "engine/sampling/sampler.h"
 #include "engine/scheduler/engine.h"
 
@@ -22,6 +23,7 @@ struct ChatOptions {
   bool json = false;
   std::int32_t maxTokens = -1;
   std::vector<std::string> stop;
+  std::optional<engine::grammar::ConstraintSource> constraint;  ///< what every answer must match
   engine::sampling::Parameters sampling;
   engine::scheduler::LoadOptions load;
 };

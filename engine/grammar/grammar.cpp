@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/base/check.h"
+#include "engine/base/text.h"
 #include "engine/grammar/grammar_checks.h"
 
 namespace quern::engine::grammar {
@@ -176,7 +177,7 @@ base::Result<Grammar> GrammarBuilder::finish(ExprId root) && {
   for (std::size_t rule = 0; rule < defined_.size(); ++rule) {
     if (defined_[rule]) continue;
     return base::Error(base::ErrorCode::kInvalidArgument,
-                       "The grammar uses the rule \"" + grammar_.rules[rule].name +
+                       "The grammar uses the rule \"" + base::printable(grammar_.rules[rule].name) +
                            "\", which is not defined. Define it, or correct the name.");
   }
   grammar_.root = root;

@@ -4,6 +4,8 @@
 #include <span>
 #include <string>
 
+#include "engine/base/text.h"
+
 namespace quern::engine::grammar {
 namespace {
 
@@ -149,14 +151,14 @@ std::vector<bool> nullableExpressions(const Grammar& grammar) {
 
 base::Result<void> checkRules(const Grammar& grammar) {
   if (const Expr* expr = LeftRecursion(grammar).find()) {
-    return invalid("The rule \"" + grammar.rules[static_cast<std::size_t>(expr->rule)].name +
+    return invalid("The rule \"" + base::printable(grammar.rules[static_cast<std::size_t>(expr->rule)].name) +
                    "\" begins with itself (left recursion). Write it as a repetition, such as "
                    "`list ::= item (\",\" item)*`.");
   }
   const std::vector<bool> productive = productiveExpressions(grammar);
   for (const Rule& rule : grammar.rules) {
     if (productive[indexOf(rule.body)]) continue;
-    return invalid("The rule \"" + rule.name +
+    return invalid("The rule \"" + base::printable(rule.name) +
                    "\" can never end: no finite text matches it. Give it an option without itself.");
   }
   if (!productive[indexOf(grammar.root)]) {
