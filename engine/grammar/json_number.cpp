@@ -190,8 +190,7 @@ std::optional<std::uint64_t> digitsOf(const Decimal& divisor) {
 base::Result<TextLanguage> multiples(const Decimal& divisor) {
   const auto p = digitsOf(divisor);
   const std::uint64_t places = divisor.fraction.size();
-  constexpr std::uint64_t kMost = TextLanguage::kMostStates / 4;
-  if (!p || *p * (places + 2) > kMost) {
+  if (!p || *p * (places + 2) > TextLanguage::kMostStates) {
     return base::Error(base::ErrorCode::kLimit, "It has too many digits to be counted with.");
   }
   const auto number = [&](std::uint64_t place, std::uint64_t rest) {
@@ -219,7 +218,7 @@ base::Result<TextLanguage> multiples(const Decimal& divisor) {
   }
   states[0].edges.push_back({'-', '-', number(0, 0)});
   for (char32_t c = '0'; c <= '9'; ++c) states[0].edges.push_back({c, c, number(0, (c - '0') % *p)});
-  return TextLanguage::ofStates(std::move(states));
+  return TextLanguage::ofStates(std::move(states)).minimal();
 }
 
 /// Texts whose last digit stands behind a point and is not 0.

@@ -181,6 +181,38 @@ TextLanguage TextLanguage::complement() const {
   return TextLanguage(std::move(states));
 }
 
+/// Moore's algorithm: states are the same until a character leads them to different ones.
+TextLanguage TextLanguage::minimal() const {
+  std::vector<std::uint32_t> classes;
+  for (const State& state : states_) classes.push_back(state.accepts ? 1 : 0);
+  for (std::size_t count = 0;;) {
+    std::map<std::pair<std::uint32_t, std::vector<Edge>>, std::uint32_t> kinds;
+    std::vector<std::uint32_t> finer;
+    for (std::size_t at = 0; at < states_.size(); ++at) {
+      std::vector<Edge> edges;
+      for (const Edge& edge : states_[at].edges) {
+        addEdge(edges, {edge.first, edge.last, classes[edge.target]});
+      }
+      const auto next = static_cast<std::uint32_t>(kinds.size());
+      finer.push_back(kinds.emplace(std::pair(classes[at], std::move(edges)), next).first->second);
+    }
+    classes = std::move(finer);
+    if (kinds.size() == count) break;
+    count = kinds.size();
+  }
+  // The start's class is the first that was seen.
+  std::vector<State> states;
+  for (std::size_t at = 0; at < states_.size(); ++at) {
+    if (classes[at] < states.size()) continue;
+    State state{{}, states_[at].accepts};
+    for (const Edge& edge : states_[at].edges) {
+      addEdge(state.edges, {edge.first, edge.last, classes[edge.target]});
+    }
+    states.push_back(std::move(state));
+  }
+  return TextLanguage(std::move(states));
+}
+
 std::size_t TextLanguage::size() const {
   std::size_t edges = states_.size();
   for (const State& state : states_) edges += state.edges.size();

@@ -2,6 +2,7 @@
 // say together. A grammar cannot express "and" and "not"; this can.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -25,6 +26,8 @@ class TextLanguage {
     char32_t first = 0;
     char32_t last = 0;
     std::uint32_t target = 0;
+
+    friend auto operator<=>(const Edge&, const Edge&) = default;
   };
   struct State {
     std::vector<Edge> edges;  ///< sorted, apart from each other
@@ -43,6 +46,9 @@ class TextLanguage {
   base::Result<TextLanguage> intersected(const TextLanguage& other) const;
   /// All texts but these.
   TextLanguage complement() const;
+
+  /// The same texts with as few states as they can have. Quick where states are told apart by few characters.
+  TextLanguage minimal() const;
 
   /// Whether there is no text at all.
   bool empty() const { return states_.empty(); }
