@@ -128,7 +128,10 @@ TEST_P(SchemaCases, AreSatisfiedByRandomTexts) {
       const std::string text = texts.next();
       const auto value = ordered_json::parse(text, nullptr, false);
       ASSERT_FALSE(value.is_discarded()) << one["about"] << "\n" << text;
-      if (!one.contains("only")) kept << ordered_json{{"schema", one["schema"]}, {"text", text}} << "\n";
+      // Python reads other regular expressions than ECMAScript.
+      const bool isForPython =
+          !one.contains("only") && one.value("file", "") != "optional/ecmascript-regex.json";
+      if (isForPython) kept << ordered_json{{"schema", one["schema"]}, {"text", text}} << "\n";
       const auto fits = checker.satisfies(source.root(), value);
       if (!fits) continue;  // what the checker does not judge
       EXPECT_TRUE(*fits) << one["schema"] << "\n" << text;

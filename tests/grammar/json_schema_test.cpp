@@ -240,7 +240,7 @@ TEST(JsonSchema, BoundsIntegersExactly) {
 }
 
 TEST(JsonSchema, CountsInMultiples) {
-  for (const int step : {1, 2, 3, 7, 10, 12, 25}) {
+  for (const int step : {1, 2, 3, 7, 10, 12, 25, 100}) {
     const auto grammar =
         grammarOf(R"({"type": "integer", "minimum": -60, "multipleOf": )" + std::to_string(step) + "}");
     for (int value = -100; value <= 400; ++value) {
@@ -248,6 +248,8 @@ TEST(JsonSchema, CountsInMultiples) {
           << step << " " << value;
     }
   }
+  EXPECT_TRUE(accepts(R"({"type": "integer", "multipleOf": 1000})", "123000"));
+  EXPECT_FALSE(accepts(R"({"type": "integer", "multipleOf": 1000})", "123100"));
   const std::string cents = R"({"type": "number", "minimum": 0, "multipleOf": 0.05})";
   for (const char* text : {"0", "0.05", "12.5", "12.50", "3", "7.95"})
     EXPECT_TRUE(accepts(cents, text)) << text;
