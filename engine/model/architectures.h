@@ -31,5 +31,6 @@ base::Result<void> buildPhi3(Builder& builder);
 base::Result<void> buildQwen2Moe(Builder& builder);
 base::Result<void> buildQwen3Moe(Builder& builder);
 base::Result<void> buildGptOss(Builder& builder);
+base::Result<void> buildDeepseek2(Builder& builder);
 
 }  // namespace quern::engine::model

@@ -48,6 +48,16 @@ std::int64_t Program::widthOf(Buffer buffer) const {
       return experts;
     case Buffer::kSharedGate:
       return experts > 0 ? 1 : 0;
+    case Buffer::kQueryLatent:
+      return latent.queryRank;
+    case Buffer::kQueryParts:
+      return static_cast<std::int64_t>(heads) * (latent.plain + latent.rotary);
+    case Buffer::kLatent:
+      return latent.rank;
+    case Buffer::kLatentRotary:
+      return latent.rotary;
+    case Buffer::kExpanded:
+      return static_cast<std::int64_t>(heads) * latent.value;
   }
   return 0;
 }
@@ -108,7 +118,8 @@ base::Result<void> Builder::readCommon() {
     return malformed("The model has " + base::grouped(heads) + " attention heads, which its " +
                      base::grouped(kvHeads) + " key/value heads cannot share evenly.");
   }
-  if (headDim != valueDim) {
+  // Latent attention has lengths of its own, which its family checks.
+  if (headDim != valueDim && p.architecture != "deepseek2") {
     return base::Error(base::ErrorCode::kUnsupported,
                        "The model's keys and values have different lengths (" + base::grouped(headDim) +
                            " and " + base::grouped(valueDim) + "); Quern cannot run that yet.");
@@ -338,18 +349,24 @@ base::Result<void> Builder::buildLayer(const Style& style, std::int32_t layer) {
   };
 
   QUERN_TRY(addNorm("attn_norm"));
-  QUERN_ASSIGN(Project qkv, queryKeyValue(style, layer, in));
   const bool sharesNorm = style.isParallel && !has(block + style.hiddenNorm + ".weight");
-  if (sharesNorm) QUERN_TRY(addGateUp(style, layer, qkv));
-  p.body.emplace_back(std::move(qkv));
+  if (p.valuesAreKeys()) {
+    QUERN_TRY(projectLatent(layer));
+  } else {
+    QUERN_ASSIGN(Project qkv, queryKeyValue(style, layer, in));
+    if (sharesNorm) QUERN_TRY(addGateUp(style, layer, qkv));
+    p.body.emplace_back(std::move(qkv));
+  }
   // Beside attention: before its output changes what the feed-forward block reads.
   if (style.isParallel && !sharesNorm) {
     QUERN_TRY(addNorm(style.hiddenNorm));
     QUERN_TRY(addFeedForward());
   }
   QUERN_TRY(addAttend(style, layer));
-  QUERN_ASSIGN(auto output, matrix(block + "attn_output.weight", p.width, p.widthOf(Buffer::kHeads)));
-  QUERN_TRY(joinResidual(std::move(output), Buffer::kHeads, "post_attention_norm"));
+  if (p.valuesAreKeys()) QUERN_TRY(expandLatent(layer));
+  const Buffer attended = p.valuesAreKeys() ? Buffer::kExpanded : Buffer::kHeads;
+  QUERN_ASSIGN(auto output, matrix(block + "attn_output.weight", p.width, p.widthOf(attended)));
+  QUERN_TRY(joinResidual(std::move(output), attended, "post_attention_norm"));
 
   if (!style.isParallel) {
     QUERN_TRY(addNorm(style.hiddenNorm));

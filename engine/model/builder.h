@@ -65,6 +65,9 @@ class Builder {
   /// The numbers of a mixture of experts, none where the file has no "expert_count"; `hidden` of the program
   /// becomes what its dense and shared parts need. A family that has to be a mixture says `isNeeded`.
   base::Result<std::optional<Mixture>> readMixture(bool isNeeded);
+  /// The sizes of latent attention into program(), whose heads then are what lies in the cache. Errors:
+  /// kUnsupported for files from before keys and values had matrices of their own.
+  base::Result<void> readLatent();
   /// A plain embedding of this base, without scaling.
   Rope plainRope(double base, bool neox) const;
   /// Writes body and head. Every tensor is checked against the numbers.
@@ -98,7 +101,11 @@ class Builder {
   base::Result<void> addAttend(const Style& style, std::int32_t layer);
   base::Result<void> buildLayer(const Style& style, std::int32_t layer);
   base::Result<void> buildMixture(const Style& style, std::int32_t layer);
-  base::Result<ExpertWeights> experts(const std::string& name, std::int64_t rows, std::int64_t cols) const;
+  base::Result<void> projectLatent(std::int32_t layer);
+  base::Result<void> expandLatent(std::int32_t layer);
+  /// NAME.weight [count, rows, cols] and, where it is there, NAME.bias [count, rows].
+  base::Result<StackedWeights> stack(const std::string& name, std::int64_t count, std::int64_t rows,
+                                     std::int64_t cols) const;
   base::Result<void> checkBlockNames() const;
 
   const gguf::File& file_;

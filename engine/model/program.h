@@ -25,8 +25,14 @@ enum class Buffer : std::uint8_t {
   kLogits,      ///< [wanted rows, vocabulary]
   kRouter,      ///< a mixture's scores, [tokens, experts], as the router's matrix gives them
   kSharedGate,  ///< one number a token, before its sigmoid
+  // Latent attention only, see LatentSizes:
+  kQueryLatent,   ///< [tokens, queryRank]
+  kQueryParts,    ///< [tokens, heads · (plain + rotary)]
+  kLatent,        ///< [tokens, rank], before its norm
+  kLatentRotary,  ///< [tokens, rotary]
+  kExpanded,      ///< [tokens, heads · value]
 };
-inline constexpr std::size_t kBuffers = 13;
+inline constexpr std::size_t kBuffers = 18;
 
 /// Rows [firstRow, firstRow + rows) of a matrix [*, cols] in the file: fused tensors are several of these.
 struct WeightRows {
@@ -120,8 +126,8 @@ struct ExpertChoice {
   float scale = 1.0F;       ///< multiplies the weights
 };
 
-/// The matrices of all experts, [experts, rows, cols] in one tensor.
-struct ExpertWeights {
+/// The matrices of all experts (or heads), [experts, rows, cols] in one tensor.
+struct StackedWeights {
   std::string tensor;
   std::int64_t rows = 0;
   std::int64_t cols = 0;
@@ -135,11 +141,35 @@ struct Experts {
   Buffer out = Buffer::kResidual;
   bool accumulate = false;  ///< add to what the buffer holds
   ExpertChoice choice;
-  ExpertWeights gate, up, down;
+  StackedWeights gate, up, down;
   Activation activation = Activation::kSilu;
 };
 
-using Operation = std::variant<Embed, Norm, Project, Attend, Activate, Experts>;
+/// Attention over compressed keys and values (DeepSeek's MLA, arXiv:2405.04434). A token leaves one vector of
+/// rotary + rank elements in the cache, which is the key of all heads, and its last `rank` elements are their
+/// value. What made keys of it is folded into the queries, what made values of it comes behind attention.
+struct LatentSizes {
+  std::int32_t queryRank = 0;  ///< 0: queries are projected at once
+  std::int32_t rank = 0;       ///< 0: attention is not latent
+  std::int32_t rotary = 0;     ///< elements of a head that carry positions
+  std::int32_t plain = 0;      ///< and those of a query that do not
+  std::int32_t value = 0;      ///< elements of a head's value
+};
+
+/// query[h] = [rotary part | keys[h] · plain part] of kQueryParts[h], which lie there plain part first;
+/// key = [kLatentRotary | norm(kLatent)].
+struct AbsorbKeys {
+  StackedWeights keys;  ///< [heads, rank, plain]
+  std::string norm;     ///< [rank]
+  float epsilon = 0;
+};
+
+/// kExpanded[h] = values[h] · the last `rank` elements of kHeads[h]
+struct ExpandValues {
+  StackedWeights values;  ///< [heads, value, rank]
+};
+
+using Operation = std::variant<Embed, Norm, Project, Attend, Activate, Experts, AbsorbKeys, ExpandValues>;
 
 /// A rotary embedding, worked out to what the token loop needs: angle = position · frequency.
 struct Rope {
@@ -162,6 +192,7 @@ struct Program {
   std::int32_t valueDim = 0;  ///< of values
   std::int32_t hidden = 0;    ///< of the feed-forward block; of a mixture's shared expert
   std::int32_t experts = 0;   ///< of a mixture; 0: none
+  LatentSizes latent;
   std::int32_t vocabulary = 0;
   std::int32_t trainedContext = 0;
   std::int32_t mostPositions = 0;  ///< positions that have embeddings; 0: any number
@@ -174,6 +205,8 @@ struct Program {
   std::vector<Operation> head;  ///< for the tokens whose logits are wanted
   float logitSoftcap = 0.0F;    ///< 0: none
 
+  /// Whether the cache keeps no values, since keys have them in them.
+  bool valuesAreKeys() const { return latent.rank > 0; }
   /// Floats a token takes in a buffer.
   std::int64_t widthOf(Buffer buffer) const;
 };

@@ -97,8 +97,8 @@ struct KvWrite {
   HeadTurn turn;                 ///< of the key
   KvType type = KvType::kF16;
   std::byte* keyBlock = nullptr;
-  std::byte* valueBlock = nullptr;
-  std::int64_t slot = 0;  ///< the token's place in the block
+  std::byte* valueBlock = nullptr;  ///< null: the cache has no values
+  std::int64_t slot = 0;            ///< the token's place in the block
   std::int64_t headDim = 0;
 };
 
@@ -122,7 +122,7 @@ struct AttentionTask {
   /// When > 0, every token sees all positions below it, those after its own as well, and `window` is 0.
   std::int64_t seenEnd = 0;
   const std::byte* const* keyBlocks = nullptr;
-  const std::byte* const* valueBlocks = nullptr;
+  const std::byte* const* valueBlocks = nullptr;  ///< null: the keys are the values, too
   KvType type = KvType::kF16;
   float scale = 1.0F;    ///< multiplies q·k
   float softcap = 0.0F;  ///< when > 0: s = softcap · tanh(s / softcap)

@@ -250,8 +250,8 @@ class Attention {
   CacheTile tileAt(std::int64_t at) const {
     const std::int64_t first = at / kKvBlock;
     const std::int64_t second = min(first + 1, last_ / kKvBlock);
-    return {{task_.keyBlocks[first], task_.keyBlocks[second]},
-            {task_.valueBlocks[first], task_.valueBlocks[second]}};
+    const std::byte* const* values = task_.valueBlocks == nullptr ? task_.keyBlocks : task_.valueBlocks;
+    return {{task_.keyBlocks[first], task_.keyBlocks[second]}, {values[first], values[second]}};
   }
 
   /// Keys [at, at + filled) of the `end` that this share attends to.
@@ -260,14 +260,35 @@ class Attention {
     const CacheTile tile = tileAt(at);
     const CacheTile next = at + kTileKeys < end ? tileAt(at + kTileKeys) : tile;
     const auto keys = cachedKeys<Simd, kType>(tile, next, task_.headDim, space_.keyScales);
-    const auto values = cachedValues<Simd, kType>(tile, next, task_.headDim, space_.valueScales);
-    if (rows_ <= kDirectRows && task_.headDim % 16 == 0) return attendStrip(at, 0, rows_, keys, values);
-    widenKeys<Simd, kType>(keys, task_.headDim, (filled + 15) / 16, space_.keys);
-    widenValues<Simd, kType>(values, task_.headDim, filled, space_.values, space_.padded);
+    if (task_.valueBlocks == nullptr) {
+      widenKeys<Simd, kType>(keys, task_.headDim, (filled + 15) / 16, space_.keys);
+      keysToValues(space_.keys, task_.headDim, filled, space_.values, space_.padded);
+    } else {
+      const auto values = cachedValues<Simd, kType>(tile, next, task_.headDim, space_.valueScales);
+      if (rows_ <= kDirectRows && task_.headDim % 16 == 0) return attendStrip(at, 0, rows_, keys, values);
+      widenKeys<Simd, kType>(keys, task_.headDim, (filled + 15) / 16, space_.keys);
+      widenValues<Simd, kType>(values, task_.headDim, filled, space_.values, space_.padded);
+    }
     const FloatTile<Simd> wideKeys{space_.keys, kTileKeys};
     const FloatTile<Simd> wideValues{space_.values, space_.padded};
     for (std::int64_t row = 0; row < rows_; row += kStripRows) {
       attendStrip(at, row, min(kStripRows, rows_ - row), wideKeys, wideValues);
+    }
+  }
+
+  /// Turns a widened tile of keys [headDim, kTileKeys] into one of values, `count` rows of `stride` floats.
+  /// In squares of sixteen, so that a square's lines of both stay in the first-level cache.
+  static void keysToValues(const float* keys, std::int64_t headDim, std::int64_t count, float* values,
+                           std::int64_t stride) {
+    for (std::int64_t k = 0; k < count; k += 16) {
+      const std::int64_t end = min(count, k + 16);
+      for (std::int64_t i = 0; i < stride; i += 16) {
+        for (std::int64_t row = k; row < end; ++row) {
+          for (std::int64_t j = i; j < i + 16; ++j) {
+            values[row * stride + j] = j < headDim ? keys[j * kTileKeys + row] : 0.0F;
+          }
+        }
+      }
     }
   }
 

@@ -35,8 +35,8 @@ struct AttentionShape {
 /// Blocks lie apart from each other and are full of rubbish where nothing was stored, as in a used cache.
 struct AttentionCache {
   AttentionCache(const Kernels& table, KvType kvType, std::int64_t positions, std::int64_t dim,
-                 float scale = 1.0F)
-      : type(kvType), headDim(dim) {
+                 float scale = 1.0F, bool keysAreValues = false)
+      : type(kvType), headDim(dim), hasValues(!keysAreValues) {
     const std::size_t blockBytes = kvRowBytes(type, headDim) * kKvBlock;
     const auto count = static_cast<std::size_t>((positions + kKvBlock - 1) / kKvBlock);
     keyStore.assign(count, std::vector<std::byte>(blockBytes, std::byte{0x11}));
@@ -57,20 +57,22 @@ struct AttentionCache {
   void store(const Kernels& table, std::int64_t position, std::vector<float> key,
              const std::vector<float>& value, const HeadTurn& turn = {}) {
     const auto block = static_cast<std::size_t>(position / kKvBlock);
-    table.storeKv({key.data(), value.data(), turn, type, keyStore[block].data(), valueStore[block].data(),
-                   position % kKvBlock, headDim});
+    table.storeKv({key.data(), value.data(), turn, type, keyStore[block].data(),
+                   hasValues ? valueStore[block].data() : nullptr, position % kKvBlock, headDim});
   }
   std::vector<float> key(std::int64_t position) const {
     return reference::cachedKey(type, keyStore[static_cast<std::size_t>(position / kKvBlock)].data(),
                                 position % kKvBlock, headDim);
   }
   std::vector<float> value(std::int64_t position) const {
+    if (!hasValues) return key(position);
     return reference::cachedValue(type, valueStore[static_cast<std::size_t>(position / kKvBlock)].data(),
                                   position % kKvBlock, headDim);
   }
 
   KvType type;
   std::int64_t headDim;
+  bool hasValues;
   std::vector<std::vector<std::byte>> keyStore, valueStore;
   std::vector<const std::byte*> keyBlocks, valueBlocks;
 };
@@ -92,7 +94,7 @@ inline AttentionTask taskOf(const AttentionCache& cache, const AttentionShape& s
   task.window = shape.window;
   task.seenEnd = shape.seesAll ? shape.first + shape.tokens : 0;
   task.keyBlocks = cache.keyBlocks.data();
-  task.valueBlocks = cache.valueBlocks.data();
+  task.valueBlocks = cache.hasValues ? cache.valueBlocks.data() : nullptr;
   task.type = shape.type;
   task.scale = 1.0F / std::sqrt(static_cast<float>(shape.headDim));
   task.softcap = shape.softcap;

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "kernels/cpu/kv_layout.h"
 #include "kernels/formats/half.h"
 #include "tests/kernels/all_tables.h"
 #include "tests/kernels/attention_cache.h"
@@ -109,6 +110,25 @@ TEST_P(Attention, SinksTakePartInTheSoftmax) {
           AttentionShape{type, 64, 20, 7, 250, 12, 0, sinks},
           AttentionShape{type, 32, 2, 3, 9, 0, 20, sinks}}) {
       const AttentionCache cache(*GetParam(), type, shape.first + shape.tokens, shape.headDim);
+      const auto query = normalFloats(shape.queryFloats(), 1.0F, 3);
+      const auto output = tiledAttention(*GetParam(), cache, shape, query);
+      expectNear(output, plainAttention(cache, shape, query), 4e-6, nameOf(shape));
+      const auto sharedOut = sharedOutAttention(*GetParam(), cache, shape, query);
+      ASSERT_EQ(std::memcmp(output.data(), sharedOut.data(), output.size() * sizeof(float)), 0)
+          << nameOf(shape);
+    }
+  }
+}
+
+/// Keys that are the values, too, as in latent attention.
+TEST_P(Attention, KeysCanBeTheValues) {
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kQ8_0, KvType::kQ4_0}) {
+    for (const AttentionShape& shape :
+         {AttentionShape{type, 96, 1, 16, 613}, AttentionShape{type, 64, 50, 3, 230},
+          AttentionShape{type, 576, 1, 2, 90}, AttentionShape{type, 32, 1, 1, 0},
+          AttentionShape{kvHasScales(type) ? KvType::kF32 : type, 24, 9, 4, 70}}) {
+      const AttentionCache cache(*GetParam(), shape.type, shape.first + shape.tokens, shape.headDim, 1.0F,
+                                 true);
       const auto query = normalFloats(shape.queryFloats(), 1.0F, 3);
       const auto output = tiledAttention(*GetParam(), cache, shape, query);
       expectNear(output, plainAttention(cache, shape, query), 4e-6, nameOf(shape));

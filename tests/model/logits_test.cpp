@@ -141,7 +141,9 @@ const std::vector<std::string> kNames = {"llama",
                                          "granitemoe",
                                          "granitemoe-shared",
                                          "gpt-oss",
-                                         "gpt-oss-mxfp4"};
+                                         "gpt-oss-mxfp4",
+                                         "deepseek2",
+                                         "deepseek2-lite"};
 
 INSTANTIATE_TEST_SUITE_P(Families, TinyModel, testing::ValuesIn(kNames), [](const auto& test) {
   std::string name = test.param;

@@ -122,8 +122,8 @@ TEST_P(Invariance, CopiedBlocksContinueASequence) {
 /// halves of heads rotated.
 INSTANTIATE_TEST_SUITE_P(Families, Invariance,
                          testing::Values("llama", "llama-tied-bias", "qwen3", "gemma2", "gemma3",
-                                         "phi3-window", "mixtral", "qwen2moe", "gpt-oss", "olmo3",
-                                         "command-r-plus", "cohere2", "granite", "glm4", "gptneox"),
+                                         "phi3-window", "mixtral", "qwen2moe", "gpt-oss", "deepseek2",
+                                         "olmo3", "command-r-plus", "cohere2", "granite", "glm4", "gptneox"),
                          [](const auto& test) {
                            std::string name = test.param;
                            std::replace(name.begin(), name.end(), '-', '_');

@@ -220,7 +220,7 @@ void CpuExecutable::attendUnit(const AttendStep& step, const AttentionUnit& unit
   task.window = step.window;
   task.seenEnd = program_.isCausal ? 0 : seenEnd;
   task.keyBlocks = space.keys.data();
-  task.valueBlocks = space.values.data();
+  task.valueBlocks = cache_.hasValues() ? space.values.data() : nullptr;
   task.type = cache_.type();
   task.scale = step.scale;
   task.softcap = step.softcap;

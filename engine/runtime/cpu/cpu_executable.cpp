@@ -34,7 +34,8 @@ std::uint64_t CpuExecutable::workBytesFor(const model::Program& program, const k
              sizeof(float);
   }
   bytes += hiddenBytes(program, options);
-  const std::int64_t widest = std::max({program.width, program.hidden, program.heads * program.valueDim});
+  const std::int64_t widest = std::max({program.width, program.hidden, program.latent.queryRank,
+                                        program.heads * std::max(program.valueDim, program.latent.value)});
   bytes += ActivationSpace::bytesFor(options.batchTokens, widest, options.batchTokens);
   bytes +=
       static_cast<std::uint64_t>(threads) * ActivationSpace::bytesFor(kPrivateTokens, widest, kPrivateTokens);
@@ -42,6 +43,8 @@ std::uint64_t CpuExecutable::workBytesFor(const model::Program& program, const k
   const AttentionRoom room = attentionRoom(program, kernels, blocks, threads);
   bytes += (static_cast<std::uint64_t>(threads) * room.scratchFloats + room.partialFloats) * sizeof(float);
   bytes += ExpertRoom::bytesFor(ExpertSizes::of(program), options.batchTokens, kPrivateTokens, threads);
+  bytes += static_cast<std::uint64_t>(threads) *
+           ActivationSpace::bytesFor(kLatentTokens, widestLatent(program), 0);
   return bytes;
 }
 
@@ -80,6 +83,7 @@ base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr
                ActivationSpace::make(options.batchTokens, e.plan_.widestInput, options.batchTokens));
   for (std::int32_t worker = 0; worker < threads; ++worker) {
     Worker space;
+    QUERN_ASSIGN(space.latent, ActivationSpace::make(kLatentTokens, widestLatent(program), 0));
     QUERN_ASSIGN(space.input, ActivationSpace::make(kPrivateTokens, e.plan_.widestInput, kPrivateTokens));
     e.workers_.push_back(std::move(space));
   }
@@ -101,7 +105,7 @@ base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr
     std::vector<kernels::cpu::PackedMatrix> matrices;
     for (const Step& step : e.plan_.body) {
       if (const auto* experts = std::get_if<ExpertsStep>(&step)) {
-        for (const PackedExperts* each : {&experts->gate, &experts->up, &experts->down}) {
+        for (const PackedStack* each : {&experts->gate, &experts->up, &experts->down}) {
           matrices.push_back(each->matrix);
         }
       }
@@ -126,8 +130,8 @@ std::uint64_t CpuExecutable::bytesPerToken(std::int32_t position) const {
     if (const auto* attention = std::get_if<AttendStep>(&step)) {
       const std::int32_t all = position + 1;
       const std::int32_t seen = attention->window > 0 ? std::min(all, attention->window) : all;
-      bytes += 2ULL * static_cast<std::uint64_t>(seen) * static_cast<std::uint64_t>(program_.kvHeads) *
-               cache_.rowBytes();
+      bytes += static_cast<std::uint64_t>(seen) * static_cast<std::uint64_t>(program_.kvHeads) *
+               cache_.tokenBytes();
     }
   }
   return bytes;
@@ -344,6 +348,8 @@ void CpuExecutable::work(std::int32_t worker) {
             if constexpr (std::is_same_v<T, ProjectStep>) project(one, worker, phase, head);
             if constexpr (std::is_same_v<T, AttendStep>) attend(one, worker, phase);
             if constexpr (std::is_same_v<T, ExpertsStep>) experts(one, worker, phase);
+            if constexpr (std::is_same_v<T, AbsorbKeysStep>) absorbKeys(one, worker, phase);
+            if constexpr (std::is_same_v<T, ExpandValuesStep>) expandValues(one, worker, phase);
           },
           step);
     }

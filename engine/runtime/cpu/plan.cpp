@@ -85,6 +85,16 @@ class PlanCompiler {
           QUERN_ASSIGN(step.norm, vector(norm->weight));
         }
         to.emplace_back(std::move(step));
+      } else if (const auto* absorb = std::get_if<model::AbsorbKeys>(&operation)) {
+        AbsorbKeysStep step;
+        step.epsilon = absorb->epsilon;
+        QUERN_ASSIGN(step.norm, vector(absorb->norm));
+        QUERN_ASSIGN(step.keys, packedStack(absorb->keys, program_.heads));
+        to.emplace_back(std::move(step));
+      } else if (const auto* expand = std::get_if<model::ExpandValues>(&operation)) {
+        ExpandValuesStep step;
+        QUERN_ASSIGN(step.values, packedStack(expand->values, program_.heads));
+        to.emplace_back(std::move(step));
       }
     }
     return base::ok();
@@ -136,22 +146,26 @@ class PlanCompiler {
     step.choice = mix.choice;
     step.activation = mix.activation;
     QUERN_ASSIGN(step.choiceBias, vector(mix.choice.bias));
-    QUERN_ASSIGN(step.gate, expertMatrices(mix.gate, mix.choice.experts, step.reads));
-    QUERN_ASSIGN(step.up, expertMatrices(mix.up, mix.choice.experts, step.reads));
-    QUERN_ASSIGN(step.down, expertMatrices(mix.down, mix.choice.experts, step.readsHidden));
+    QUERN_ASSIGN(step.gate, packedStack(mix.gate, mix.choice.experts));
+    QUERN_ASSIGN(step.up, packedStack(mix.up, mix.choice.experts));
+    QUERN_ASSIGN(step.down, packedStack(mix.down, mix.choice.experts));
+    for (const auto& [stack, reads] : {std::pair{&step.gate, &step.reads}, std::pair{&step.up, &step.reads},
+                                       std::pair{&step.down, &step.readsHidden}}) {
+      (kernels_.readsQuantized(stack->matrix.type) ? reads->quantized : reads->values) = true;
+    }
     return step;
   }
 
   /// One matrix of every expert, packed one by one: rows of different experts share no tile.
-  base::Result<PackedExperts> expertMatrices(const model::ExpertWeights& weights, std::int32_t experts,
-                                             ExpertsStep::Reading& reads) {
+  base::Result<PackedStack> packedStack(const model::StackedWeights& weights, std::int32_t count) {
     const gguf::Tensor& tensor = *file_.tensor(weights.tensor);
     const std::size_t bytes = kernels_.packedBytes(tensor.type, weights.rows, weights.cols);
-    const std::size_t sourceBytes = tensor.data.size() / static_cast<std::size_t>(experts);
-    PackedExperts packed;
+    const std::size_t sourceBytes = tensor.data.size() / static_cast<std::size_t>(count);
+    PackedStack packed;
     packed.matrix = {tensor.type, weights.rows, weights.cols, nullptr, bytes};
     packed.stride = aligned(bytes);
-    for (std::int32_t expert = 0; expert < experts; ++expert) {
+    packed.count = count;
+    for (std::int32_t expert = 0; expert < count; ++expert) {
       packings_.push_back({tensor.type,
                            tensor.data.subspan(static_cast<std::size_t>(expert) * sourceBytes, sourceBytes),
                            weights.rows, weights.cols, nullptr});
@@ -159,7 +173,6 @@ class PlanCompiler {
       plan_.packedBytes += packed.stride;
     }
     QUERN_ASSIGN(packed.bias, vector(weights.bias));
-    (kernels_.readsQuantized(tensor.type) ? reads.quantized : reads.values) = true;
     return packed;
   }
 
@@ -211,15 +224,21 @@ class PlanCompiler {
     return static_cast<const float*>(plan_.vectors.back().data());
   }
 
+  /// The stacks of a step in the order in which they were packed.
+  static std::vector<PackedStack*> stacksOf(Step& step) {
+    if (auto* mix = std::get_if<ExpertsStep>(&step)) return {&mix->gate, &mix->up, &mix->down};
+    if (auto* absorb = std::get_if<AbsorbKeysStep>(&step)) return {&absorb->keys};
+    if (auto* expand = std::get_if<ExpandValuesStep>(&step)) return {&expand->values};
+    return {};
+  }
+
   /// The matrices lie in the order of the steps, as their packings do.
   void place(std::vector<Step>& steps, std::size_t& next) {
     for (Step& step : steps) {
-      if (auto* mix = std::get_if<ExpertsStep>(&step)) {
-        for (PackedExperts* each : {&mix->gate, &mix->up, &mix->down}) {
-          each->matrix.data = plan_.packed.data() + offsets_[next];
-          for (std::int32_t expert = 0; expert < mix->choice.experts; ++expert, ++next) {
-            packings_[next].target = plan_.packed.data() + offsets_[next];
-          }
+      for (PackedStack* stack : stacksOf(step)) {
+        stack->matrix.data = plan_.packed.data() + offsets_[next];
+        for (std::int32_t i = 0; i < stack->count; ++i, ++next) {
+          packings_[next].target = plan_.packed.data() + offsets_[next];
         }
       }
       auto* project = std::get_if<ProjectStep>(&step);
@@ -276,9 +295,15 @@ base::Result<std::uint64_t> packedBytesOf(const gguf::File& file, const model::P
   for (const auto* operations : {&program.body, &program.head}) {
     for (const model::Operation& operation : *operations) {
       if (const auto* mix = std::get_if<model::Experts>(&operation)) {
-        for (const model::ExpertWeights* each : {&mix->gate, &mix->up, &mix->down}) {
+        for (const model::StackedWeights* each : {&mix->gate, &mix->up, &mix->down}) {
           QUERN_TRY(add(each->tensor, each->rows, each->cols, mix->choice.experts));
         }
+      }
+      if (const auto* absorb = std::get_if<model::AbsorbKeys>(&operation)) {
+        QUERN_TRY(add(absorb->keys.tensor, absorb->keys.rows, absorb->keys.cols, program.heads));
+      }
+      if (const auto* expand = std::get_if<model::ExpandValues>(&operation)) {
+        QUERN_TRY(add(expand->values.tensor, expand->values.rows, expand->values.cols, program.heads));
       }
       const auto* project = std::get_if<model::Project>(&operation);
       if (project == nullptr) continue;

@@ -95,7 +95,18 @@ struct AttendStep {
   std::int64_t keyNormStride = 0;
 };
 
-using Step = std::variant<EmbedStep, NormStep, NormAddStep, ProjectStep, AttendStep, ExpertsStep>;
+struct AbsorbKeysStep {
+  PackedStack keys;  ///< one matrix a head
+  const float* norm = nullptr;
+  float epsilon = 0;
+};
+
+struct ExpandValuesStep {
+  PackedStack values;  ///< one matrix a head
+};
+
+using Step = std::variant<EmbedStep, NormStep, NormAddStep, ProjectStep, AttendStep, ExpertsStep,
+                          AbsorbKeysStep, ExpandValuesStep>;
 
 struct Plan {
   std::vector<Step> body;
