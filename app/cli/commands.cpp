@@ -12,6 +12,7 @@ void addCommands(CLI::App& app, Action& action) {
   addRunCommand(app, action);
   addListCommand(app, action);
   addShowCommand(app, action);
+  addConvertCommand(app, action);
   addTokenizeCommand(app, action);
   addTemplateCommand(app, action);
   addEmbedCommand(app, action);

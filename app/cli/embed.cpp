@@ -1,4 +1,5 @@
-// quern embed: a line of text in, a line of JSON numbers out.
+// quern embed: a line of text in, a line of JSON numbers out; for a reranker, a question and a text in and
+// their scores out.
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -46,7 +47,7 @@ struct Arguments {
 class Waiting final : public scheduler::EventSink {
  public:
   void onEvent(const Event& event) override {
-    if (event.kind == Event::Kind::kEmbedding) values_ = event.values;
+    if (event.kind == Event::Kind::kEmbedding || event.kind == Event::Kind::kScores) values_ = event.values;
     if (event.kind != Event::Kind::kFinished) return;
     if (event.error) {
       done_.set_value(*event.error);
@@ -69,7 +70,7 @@ struct Line {
 };
 
 std::optional<Pooling> poolingOf(const std::string& name) {
-  for (const Pooling pooling : {Pooling::kMean, Pooling::kFirst, Pooling::kLast}) {
+  for (const Pooling pooling : {Pooling::kMean, Pooling::kFirst, Pooling::kLast, Pooling::kRank}) {
     if (scheduler::poolingName(pooling) == name) return pooling;
   }
   return std::nullopt;
@@ -78,8 +79,19 @@ std::optional<Pooling> poolingOf(const std::string& name) {
 base::Result<Line> submit(scheduler::Engine& engine, const std::string& text, Pooling pooling,
                           std::size_t number) {
   scheduler::Request request;
-  request.prompt = engine.tokenizer()->encode(text, {.addSpecial = true, .parseSpecial = false});
   request.pooling = pooling;
+  if (pooling == Pooling::kRank) {
+    const std::size_t tab = text.find('\t');
+    if (tab == std::string::npos) {
+      return base::Error(base::ErrorCode::kInvalidArgument,
+                         "Line " + base::grouped(number) +
+                             " has no tab: to be ranked, a line is a question, a tab and a text.");
+    }
+    const std::string_view line = text;
+    request.prompt = scheduler::rerankPrompt(*engine.tokenizer(), line.substr(0, tab), line.substr(tab + 1));
+  } else {
+    request.prompt = engine.tokenizer()->encode(text, {.addSpecial = true, .parseSpecial = false});
+  }
   if (request.prompt.empty()) {
     return base::Error(base::ErrorCode::kInvalidArgument,
                        "Line " + base::grouped(number) + " is empty: there is nothing to embed.");
@@ -166,7 +178,7 @@ void addEmbedCommand(CLI::App& app, Action& action) {
   verb->add_option("-m,--model", arguments->model, "An installed name or a path")->required();
   verb->add_option("--pooling", arguments->pooling,
                    "How tokens become one vector; the model's own if not given")
-      ->check(CLI::IsMember({"mean", "cls", "last"}));
+      ->check(CLI::IsMember({"mean", "cls", "last", "rank"}));
   verb->add_option("--ctx", arguments->options.contextTokens, "Tokens that a line may have")
       ->check(CLI::Range(1, 1 << 20));
   verb->add_option("-t,--threads", arguments->options.threads, "Threads; 0: one per physical core")

@@ -51,11 +51,12 @@ base::Result<void> Builder::projectLatent(std::int32_t layer) {
     QUERN_ASSIGN(auto down, matrix(block + "attn_q_a.weight", sizes.queryRank, p.width));
     first.outputs.push_back({std::move(down), Buffer::kQueryLatent, false});
     p.body.emplace_back(std::move(first));
-    Norm between;
-    between.in = Buffer::kQueryLatent;
-    between.epsilon = epsilon_;
-    QUERN_ASSIGN(between.weight, vector(block + "attn_q_a_norm.weight", sizes.queryRank));
-    p.body.emplace_back(std::move(between));
+    QUERN_ASSIGN(auto weight, vector(block + "attn_q_a_norm.weight", sizes.queryRank));
+    Norm norm;
+    norm.in = Buffer::kQueryLatent;
+    norm.weight = std::move(weight);
+    norm.epsilon = epsilon_;
+    p.body.emplace_back(std::move(norm));
     QUERN_ASSIGN(auto up, matrix(block + "attn_q_b.weight", queries, sizes.queryRank));
     p.body.emplace_back(Project{Buffer::kNormed, {{std::move(up), Buffer::kQueryParts, false}}});
   }

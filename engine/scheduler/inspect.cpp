@@ -56,6 +56,8 @@ std::string_view poolingName(Pooling pooling) {
       return "cls";
     case Pooling::kLast:
       return "last";
+    case Pooling::kRank:
+      return "rank";
   }
   return "unknown";
 }
@@ -67,9 +69,11 @@ Pooling poolingOf(std::uint64_t type) {
   constexpr std::uint64_t kMean = 1;
   constexpr std::uint64_t kCls = 2;
   constexpr std::uint64_t kLast = 3;
+  constexpr std::uint64_t kRank = 4;
   if (type == kMean) return Pooling::kMean;
   if (type == kCls) return Pooling::kFirst;
-  return type == kLast ? Pooling::kLast : Pooling::kNone;
+  if (type == kLast) return Pooling::kLast;
+  return type == kRank ? Pooling::kRank : Pooling::kNone;
 }
 
 }  // namespace

@@ -68,7 +68,11 @@ void Scheduler::handOut() {
       sequence->pool(executable_.hidden(hidden++), sequence->computed - slice.hiddenRows + t);
     }
     if (slice.hiddenRows > 0 && sequence->left() == 0) {
-      sequence->emitEmbedding();
+      if (sequence->request().pooling == Pooling::kRank) {
+        sequence->emitRank(classify_);
+      } else {
+        sequence->emitEmbedding();
+      }
       finish(sequence, FinishReason::kComplete);
     }
     if (slice.logitRows > 0) advance(sequence, row++);

@@ -133,6 +133,8 @@ def build(name):
         return transformers.BertModel(transformers.BertConfig(**EVERY_HEAD), add_pooling_layer=False)
     if name == "xlm-roberta":
         return transformers.XLMRobertaModel(transformers.XLMRobertaConfig(**EVERY_HEAD), add_pooling_layer=False)
+    if name == "xlm-roberta-rank":
+        return transformers.XLMRobertaForSequenceClassification(transformers.XLMRobertaConfig(**EVERY_HEAD, num_labels=2))
     if name == "nomic-bert":
         return NomicBert(transformers.BertConfig(**EVERY_HEAD, layer_norm_eps=1e-5))
     raise SystemExit(f"unknown family {name}")
@@ -185,7 +187,7 @@ NAMES = ["llama", "llama-tied-bias", "llama-llama3", "llama-linear", "llama-yarn
          "gemma2", "gemma3", "gemma3-linear", "phi3", "phi3-window", "phi3-longrope-short", "phi3-longrope-long",
          "phi3-partial", "mistral-window", "gemma", "olmo2", "olmo3", "granite", "smollm3", "glm4", "starcoder2",
          "command-r", "command-r-plus", "cohere2", "phi2", "gptneox", "gptneox-sequential", "stablelm",
-         "stablelm-parallel", "bert", "xlm-roberta", "nomic-bert"]
+         "stablelm-parallel", "bert", "xlm-roberta", "nomic-bert", "xlm-roberta-rank"]
 
 # The names of GGUF's architectures where they are not transformers'.
 FAMILIES = {"mistral": "llama", "gemma3_text": "gemma3", "olmo3": "olmo2", "cohere": "command-r", "phi": "phi2",
@@ -241,6 +243,7 @@ def tensors(model, family):
             if len(per_head[name + ".weight"]) < (heads if ".q_" in name else config.num_key_value_heads):
                 continue
             name, weight = name + ".weight", np.stack(per_head[name + ".weight"])
+        name = name.removeprefix("roberta.")
         target = names.get_name(name, try_suffixes=(".weight", ".bias"))
         if target is None:
             raise SystemExit(f"{name} has no name in GGUF files of {family}")
@@ -285,7 +288,7 @@ def write(model, path):
         out.add_parallel_residual(config.use_parallel_residual)
     if family in ENCODERS:
         out.add_causal_attention(False)
-        out.add_pooling_type(gguf.PoolingType.MEAN)
+        out.add_pooling_type(gguf.PoolingType.RANK if hasattr(model, "classifier") else gguf.PoolingType.MEAN)
     if family == "gemma2":
         out.add_attn_logit_softcapping(config.attn_logit_softcapping)
         out.add_final_logit_softcapping(config.final_logit_softcapping)
@@ -341,14 +344,20 @@ def main():
         model.tie_weights()
         tokens = torch.randint(3, VOCABULARY, (1, TOKENS), generator=torch.Generator().manual_seed(seed + 100))
         with torch.no_grad():
-            result = model(tokens)
-        is_encoder = "logits" not in result
-        values = result.last_hidden_state if is_encoder else result.logits
+            result = model(tokens, output_hidden_states=True) if hasattr(model, "classifier") else model(tokens)
+        is_encoder = FAMILIES.get(model.config.model_type, model.config.model_type) in ENCODERS
+        scores = None
+        if hasattr(model, "classifier"):
+            scores = result.logits[0].tolist()
+            values = result.hidden_states[-1]
+        else:
+            values = result.last_hidden_state if is_encoder else result.logits
         logits = values[0].float().numpy()
         write(model, folder / f"{name}.gguf")
         rounded = [[float(f"{x:.6g}") for x in row] for row in logits]
         text = json.dumps({"family": model.config.model_type, "tokens": tokens[0].tolist(),
-                           "hidden" if is_encoder else "logits": rounded},
+                           "hidden" if is_encoder else "logits": rounded,
+                           **({} if scores is None else {"scores": scores})},
                           separators=(",", ":"))
         (folder / f"{name}.json").write_text(text + "\n")
         size = sum((folder / f"{name}.{kind}").stat().st_size for kind in ("gguf", "json"))
