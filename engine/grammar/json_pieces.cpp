@@ -136,7 +136,20 @@ ExprId JsonPieces::anyCharacter() {
 }
 
 ExprId JsonPieces::string(std::int64_t least, std::int64_t most) {
+  // A character takes some thirty states. Counted so often, it is called as a rule; what is used in one place
+  // alone would be written out all the same.
+  constexpr std::int64_t kOften = 1'000;
   const ExprId quote = builder_.literal("\"");
+  if (std::max(least, most) > kOften) {
+    if (!characterRule_) {
+      characterRule_ = builder_.declare("JSON character");
+      builder_.define(*characterRule_, anyCharacter());
+    }
+    const ExprId more = builder_.repeat(builder_.use(*characterRule_), std::max<std::int64_t>(0, least - 1),
+                                        most == kUnbounded ? kUnbounded : most - 1);
+    const ExprId text = builder_.sequence({builder_.use(*characterRule_), more});
+    return builder_.sequence({quote, least == 0 ? builder_.optional(text) : text, quote});
+  }
   return builder_.sequence({quote, builder_.repeat(anyCharacter(), least, most), quote});
 }
 

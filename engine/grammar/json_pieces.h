@@ -71,7 +71,7 @@ class JsonPieces {
   GrammarBuilder& builder_;
   const JsonSpacing spacing_;
   std::optional<ExprId> edge_, comma_, colon_, anyCharacter_, number_;
-  std::optional<RuleId> value_, object_, array_;
+  std::optional<RuleId> value_, object_, array_, characterRule_;
   std::map<std::vector<std::pair<char32_t, char32_t>>, ExprId> classes_;
 };
 

@@ -74,6 +74,7 @@ base::Result<Maybe> SchemaPlan::strings(const StringLimits& limits) {
     if (const Maybe text = formatExpression(builder, limits.formats[0].first)) return Maybe(quoted(*text));
   }
   if (isLong && rules == 1 && limits.patterns.size() == 1 && !limits.patterns[0].negated) {
+    QUERN_TRY(checkPattern(limits.patterns[0]));
     RegexOptions options;
     options.whole = false;
     options.character = [&](GrammarBuilder&, std::span<const CharacterRange> ranges, bool negated) {
@@ -86,6 +87,18 @@ base::Result<Maybe> SchemaPlan::strings(const StringLimits& limits) {
   QUERN_ASSIGN(const TextLanguage language, texts(limits));
   if (language.empty()) return Maybe{};
   return Maybe(quoted(language.write(builder, [&](auto ranges) { return pieces_.character(ranges); })));
+}
+
+/// In a builder of its own, so that an error of its limits can name the pattern.
+base::Result<void> SchemaPlan::checkPattern(const StringLimits::Pattern& pattern) const {
+  GrammarBuilder builder;
+  RegexOptions options;
+  options.whole = false;
+  const auto text = regexExpression(builder, pattern.text, options);
+  if (!text) return source_.refusal(pattern.at, "pattern", text.error().message());
+  const auto grammar = std::move(builder).finish(*text);
+  if (!grammar) return source_.refusal(pattern.at, "pattern", grammar.error().message());
+  return base::ok();
 }
 
 base::Result<TextLanguage> SchemaPlan::texts(const StringLimits& limits) {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <string>
 
+#include "engine/grammar/automaton.h"
 #include "tests/grammar/plain_matcher.h"
 #include "tests/grammar/random_text.h"
 
@@ -129,7 +130,7 @@ TEST(JsonSchema, NamesKeywordAndPlaceOfWhatItRefuses) {
       {R"({"$ref": "#/$defs/nowhere"})", "\"$ref\" at the schema's root must name a part of the schema"},
       {R"({"$dynamicRef": "#x"})", "\"$dynamicRef\""},
       {R"({"type": "string", "pattern": "(?<=a)b"})", "\"pattern\" at the schema's root cannot be enforced"},
-      {R"({"type": "string", "pattern": "a{1,1000000000}"})", ""},
+      {R"({"type": "string", "pattern": "a{1,1000000000}"})", "\"pattern\" at the schema's root"},
       {R"({"type": "string", "maxLength": 1000000000})", "\"maxLength\""},
       {R"({"type": "array", "maxItems": 1000000000})", "\"maxItems\""},
       {R"({"type": "integer", "multipleOf": 86400})", "\"multipleOf\""},
@@ -391,6 +392,25 @@ TEST(JsonSchemaLimits, TakesLargeEnumsAndObjects) {
   ASSERT_TRUE(made) << made.error().describe();
   EXPECT_TRUE(plainlyMatches(*made, R"({"p0": 1, "p999": 2})"));
   EXPECT_FALSE(plainlyMatches(*made, R"({"p999": 1, "p0": 2})"));
+}
+
+TEST(JsonSchemaLimits, CountsAsManyCharactersAsPeopleAllow) {
+  for (const char* most : {"255", "1000", "1001", "10000", "65535"}) {
+    const auto grammar =
+        grammarOf(R"({"type": "string", "minLength": 1, "maxLength": )" + std::string(most) + "}");
+    const auto start = std::chrono::steady_clock::now();
+    const auto automaton = Automaton::compile(grammar);
+    const double ms =
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    ASSERT_TRUE(automaton) << most << automaton.error().describe();
+    std::printf("maxLength %s: %.0f ms, %zu states\n", most, ms, automaton->states());
+    EXPECT_LT(ms, kSecond);
+  }
+  const std::string schema = R"({"type": "string", "minLength": 2, "maxLength": 1200})";
+  EXPECT_FALSE(accepts(schema, R"("a")"));
+  EXPECT_TRUE(accepts(schema, R"("a\n")"));
+  EXPECT_TRUE(accepts(schema, "\"" + std::string(1200, 'a') + "\""));
+  EXPECT_FALSE(accepts(schema, "\"" + std::string(1201, 'a') + "\""));
 }
 
 TEST(JsonSchemaLimits, BoundsPatternsTogether) {
