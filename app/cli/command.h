@@ -22,9 +22,11 @@ using Action = std::function<int()>;
 /// Adds a verb to `app`; when it is the one that was typed, its callback sets `action`.
 void addShowCommand(CLI::App& app, Action& action);
 void addListCommand(CLI::App& app, Action& action);
+void addConvertCommand(CLI::App& app, Action& action);
 void addTokenizeCommand(CLI::App& app, Action& action);
 void addTemplateCommand(CLI::App& app, Action& action);
 void addRunCommand(CLI::App& app, Action& action);
+void addEmbedCommand(CLI::App& app, Action& action);
 void addPerplexityCommand(CLI::App& app, Action& action);
 void addBenchCommand(CLI::App& app, Action& action);
 void addDoctorCommand(CLI::App& app, Action& action);

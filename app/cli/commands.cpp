@@ -12,8 +12,10 @@ void addCommands(CLI::App& app, Action& action) {
   addRunCommand(app, action);
   addListCommand(app, action);
   addShowCommand(app, action);
+  addConvertCommand(app, action);
   addTokenizeCommand(app, action);
   addTemplateCommand(app, action);
+  addEmbedCommand(app, action);
   addPerplexityCommand(app, action);
   addBenchCommand(app, action);
   addDoctorCommand(app, action);

@@ -22,6 +22,14 @@ struct PretokenizerRules {
 /// nullopt for a name that Quern does not know.
 std::optional<PretokenizerRules> pretokenizerRules(std::string_view name);
 
+/// GPT-2's own pattern, which Hugging Face's files do not write out ("ByteLevel").
+extern const char* const kByteLevelPattern;
+
+/// The other way round: the name that stands for these patterns of a byte-level vocabulary, however they are
+/// spelled ("\\r" or a carriage return, "\\x{4E00}" or the character). nullopt where none does.
+std::optional<std::string_view> pretokenizerName(const std::vector<std::string>& patterns,
+                                                 bool ignoresMerges);
+
 /// Compiled patterns. Immutable; used by several threads at once.
 class Pretokenizer {
  public:

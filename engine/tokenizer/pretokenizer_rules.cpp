@@ -3,6 +3,7 @@
 // convert_hf_to_gguf.py.
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
 
 #include "engine/tokenizer/pretokenizer.h"
@@ -60,7 +61,7 @@ struct Named {
 const std::vector<Named>& table() {
   static const std::vector<Named> named = {
       {{"default"}, {{kDefaultPunctuation, kGpt2, "\\p{N}+", "[0-9][0-9][0-9]"}}},
-      {{"llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2",
+      {{"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2",
         "jina-v5-nano"},
        {{kLlama3}, true, true}},
       {{"dbrx", "smaug-bpe", "chatglm-bpe"}, {{kLlama3}}},
@@ -116,7 +117,70 @@ const std::vector<Named>& table() {
   return named;
 }
 
+void appendUtf8(std::string& out, std::uint32_t code) {
+  const auto tail = [&](int shift) { out += static_cast<char>(0x80 | (code >> shift & 0x3F)); };
+  if (code < 0x80) {
+    out += static_cast<char>(code);
+  } else if (code < 0x800) {
+    out += static_cast<char>(0xC0 | code >> 6);
+    tail(0);
+  } else if (code < 0x10000) {
+    out += static_cast<char>(0xE0 | code >> 12);
+    tail(6);
+    tail(0);
+  } else {
+    out += static_cast<char>(0xF0 | code >> 18);
+    tail(12);
+    tail(6);
+    tail(0);
+  }
+}
+
+/// One spelling for what patterns write as an escape or as the character itself.
+std::string spelledOut(std::string_view pattern) {
+  std::string out;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] != '\\' || i + 1 == pattern.size()) {
+      out += pattern[i];
+      continue;
+    }
+    const char kind = pattern[++i];
+    std::uint32_t code = 0;
+    const std::size_t close = pattern.find('}', i);
+    if (kind == 'r') {
+      out += '\r';
+    } else if (kind == 'n') {
+      out += '\n';
+    } else if (kind == 'x' && pattern.substr(i + 1, 1) == "{" && close != std::string_view::npos &&
+               std::from_chars(pattern.data() + i + 2, pattern.data() + close, code, 16).ptr ==
+                   pattern.data() + close) {
+      appendUtf8(out, code);
+      i = close;
+    } else {
+      out += {'\\', kind};
+    }
+  }
+  return out;
+}
+
 }  // namespace
+
+const char* const kByteLevelPattern = kGpt2;
+
+std::optional<std::string_view> pretokenizerName(const std::vector<std::string>& patterns,
+                                                 bool ignoresMerges) {
+  const auto same = [](const std::string& ours, const char* theirs) {
+    return spelledOut(ours) == spelledOut(theirs);
+  };
+  for (const Named& named : table()) {
+    const PretokenizerRules& rules = named.rules;
+    if (rules.spaceMarker || rules.ignoresMerges != ignoresMerges) continue;
+    if (std::equal(patterns.begin(), patterns.end(), rules.patterns.begin(), rules.patterns.end(), same)) {
+      return named.names.front();
+    }
+  }
+  return std::nullopt;
+}
 
 std::optional<PretokenizerRules> pretokenizerRules(std::string_view name) {
   for (const Named& named : table()) {

@@ -1,6 +1,6 @@
-// WordPiece as BERT uses it (Devlin et al. 2018): text is lower-cased and stripped of accents, cut at white
-// space, around punctuation and ideographs, and each word is covered by the longest tokens from the left.
-// Files write "▁" in front of tokens that begin a word.
+// WordPiece as BERT uses it (Devlin et al. 2018): text is lower-cased and stripped of accents (where the file
+// does not say otherwise), cut at white space, around punctuation and ideographs, and each word is covered by
+// the longest tokens from the left. Files write "▁" in front of tokens that begin a word.
 
 #include <utf8proc.h>
 
@@ -31,7 +31,9 @@ bool isPunctuation(utf8proc_int32_t c) {
 }
 
 bool isSpace(utf8proc_int32_t c) {
-  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || utf8proc_category(c) == UTF8PROC_CATEGORY_ZS;
+  const utf8proc_category_t category = utf8proc_category(c);
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || category == UTF8PROC_CATEGORY_ZS ||
+         category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP;
 }
 
 bool isDropped(utf8proc_int32_t c) {
@@ -43,7 +45,11 @@ bool isDropped(utf8proc_int32_t c) {
 
 class WordPieceTokenizer : public TokenizerBase {
  public:
-  using TokenizerBase::TokenizerBase;
+  WordPieceTokenizer(Vocabulary vocabulary, SpecialSplitter splitter, std::string description, bool lowercase,
+                     bool stripAccents)
+      : TokenizerBase(std::move(vocabulary), std::move(splitter), std::move(description)),
+        lowercase_(lowercase),
+        stripAccents_(stripAccents) {}
   bool stripsLeadingSpace() const override { return true; }
 
  protected:
@@ -54,7 +60,7 @@ class WordPieceTokenizer : public TokenizerBase {
   std::string normalBytes(std::string_view text) const override { return withoutMarkers(text); }
 
  private:
-  static std::vector<std::string> words(std::string_view text) {
+  std::vector<std::string> words(std::string_view text) const {
     std::vector<std::string> words(1);
     const auto cut = [&] {
       if (!words.back().empty()) words.emplace_back();
@@ -75,12 +81,13 @@ class WordPieceTokenizer : public TokenizerBase {
         continue;
       }
       if (isDropped(character)) continue;
-      utf8proc_int32_t parts[32];
+      utf8proc_int32_t parts[32] = {character};
       int lastClass = 0;
-      const auto count = utf8proc_decompose_char(character, parts, 32, UTF8PROC_DECOMPOSE, &lastClass);
+      const auto count =
+          stripAccents_ ? utf8proc_decompose_char(character, parts, 32, UTF8PROC_DECOMPOSE, &lastClass) : 1;
       for (utf8proc_ssize_t i = 0; i < count; ++i) {
-        const utf8proc_int32_t part = utf8proc_tolower(parts[i]);
-        if (utf8proc_category(part) == UTF8PROC_CATEGORY_MN) continue;
+        const utf8proc_int32_t part = lowercase_ ? utf8proc_tolower(parts[i]) : parts[i];
+        if (stripAccents_ && utf8proc_category(part) == UTF8PROC_CATEGORY_MN) continue;
         utf8proc_uint8_t bytes[4];
         const auto length = static_cast<std::size_t>(utf8proc_encode_char(part, bytes));
         const std::string encoded(reinterpret_cast<const char*>(bytes), length);
@@ -107,6 +114,8 @@ class WordPieceTokenizer : public TokenizerBase {
     if (word.size() > kLongestWordBytes) return unknown();
     for (std::size_t at = 0; at < marked.size();) {
       std::size_t length = marked.size() - at;
+      // A ▁ that the text itself holds begins no word.
+      if (at > 0 && std::string_view(marked).substr(at).starts_with(kSpaceMarker)) return unknown();
       std::optional<TokenId> token;
       for (; length > 0 && !token; --length) {
         token = vocabulary_.find(std::string_view(marked).substr(at, length));
@@ -117,6 +126,9 @@ class WordPieceTokenizer : public TokenizerBase {
       at += length;
     }
   }
+
+  bool lowercase_;
+  bool stripAccents_;
 };
 
 }  // namespace
@@ -126,8 +138,11 @@ Made makeWordPieceTokenizer(const gguf::File& file, Vocabulary vocabulary, Speci
   QUERN_ASSIGN(const auto addEos, file.optionalBool("tokenizer.ggml.add_eos_token"));
   vocabulary.special.addBos = addBos.value_or(true);
   vocabulary.special.addEos = addEos.value_or(true);
-  return std::shared_ptr<const Tokenizer>(
-      std::make_shared<WordPieceTokenizer>(std::move(vocabulary), std::move(splitter), "wpm"));
+  QUERN_ASSIGN(const auto lowercase, file.optionalBool("tokenizer.ggml.normalizer.lowercase"));
+  QUERN_ASSIGN(const auto stripAccents, file.optionalBool("tokenizer.ggml.normalizer.strip_accents"));
+  const bool lowers = lowercase.value_or(true);
+  return std::shared_ptr<const Tokenizer>(std::make_shared<WordPieceTokenizer>(
+      std::move(vocabulary), std::move(splitter), "wpm", lowers, stripAccents.value_or(lowers)));
 }
 
 }  // namespace quern::engine::tokenizer
