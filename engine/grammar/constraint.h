@@ -22,7 +22,7 @@ class Constraint {
  public:
   struct Options {
     AutomatonLimits limits;
-    std::size_t maskBytes = 64u << 20;  ///< of remembered masks at most
+    std::size_t maskBytes = 16u << 20;  ///< of remembered masks at most
   };
   /// Tens of milliseconds for an ordinary schema; not for an engine's thread. Errors: kLimit.
   static base::Result<std::shared_ptr<const Constraint>> compile(

@@ -35,7 +35,7 @@ class ConstraintCache {
   using Outcome = base::Result<std::shared_ptr<const Constraint>>;
   using Tokenizer = std::shared_ptr<const tokenizer::Tokenizer>;
 
-  explicit ConstraintCache(std::size_t most = 64);
+  explicit ConstraintCache(std::size_t most = 32);
   /// Those who still wait are told kCancelled.
   ~ConstraintCache();
   ConstraintCache(const ConstraintCache&) = delete;

@@ -88,25 +88,35 @@ ExprId GrammarBuilder::add(Expr expr) {
   return static_cast<ExprId>(grammar_.expressions.size() - 1);
 }
 
+/// So many bytes more of literals and ranges? Counts them.
+bool GrammarBuilder::mayHold(std::size_t bytes) {
+  if (bytes > limits_.literalBytes - std::min(limits_.literalBytes, literalBytes_)) {
+    if (!error_) {
+      error_ =
+          limitError("its literal texts and sets of characters take too many bytes", limits_.literalBytes);
+    }
+    return false;
+  }
+  literalBytes_ += bytes;
+  return true;
+}
+
 ExprId GrammarBuilder::empty() { return literal({}); }
 
 ExprId GrammarBuilder::literal(std::string_view bytes) {
   Expr expr;
-  if (bytes.size() > limits_.literalBytes - std::min(limits_.literalBytes, literalBytes_)) {
-    if (!error_) error_ = limitError("its literal texts are too long together", limits_.literalBytes);
-  } else {
-    literalBytes_ += bytes.size();
-    expr.literal = bytes;
-  }
+  if (mayHold(bytes.size())) expr.literal = bytes;
   return add(std::move(expr));
 }
 
 ExprId GrammarBuilder::characters(std::span<const CharacterRange> ranges, bool negated) {
+  if (error_) return add({});
   Expr expr;
   expr.kind = ExprKind::kCharacters;
   expr.characters = normalized({ranges.begin(), ranges.end()});
   if (negated) expr.characters = complement(expr.characters);
   expr.characters = withoutSurrogates(expr.characters);
+  if (!mayHold(expr.characters.size() * sizeof(CharacterRange))) expr.characters.clear();
   return add(std::move(expr));
 }
 

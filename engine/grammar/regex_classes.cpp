@@ -55,6 +55,32 @@ constexpr std::array kCategories = {
     CategoryName{"Zs", "Space_Separator"},
 };
 
+/// In the order of kCategories.
+std::vector<CharacterSet> setsOfCategories() {
+  std::vector<CharacterSet> sets(kCategories.size());
+  std::string_view last;
+  std::vector<std::size_t> owners;  // of the last character: its category, and the one that this is a part of
+  for (char32_t c = 0; c <= kLastCharacter; ++c) {
+    const std::string_view category = utf8proc_category_string(static_cast<utf8proc_int32_t>(c));
+    if (category != last) {
+      owners.clear();
+      for (std::size_t i = 0; i < kCategories.size(); ++i) {
+        if (category.starts_with(kCategories[i].brief)) owners.push_back(i);
+      }
+      last = category;
+    }
+    for (const std::size_t owner : owners) {
+      CharacterSet& set = sets[owner];
+      if (!set.empty() && set.back().last + 1 == c) {
+        set.back().last = c;
+      } else {
+        set.push_back({c, c});
+      }
+    }
+  }
+  return sets;
+}
+
 }  // namespace
 
 CharacterSet allBut(CharacterSet set) {
@@ -104,17 +130,9 @@ std::optional<CharacterSet> generalCategory(std::string_view name) {
     return category.brief == name || category.full == name;
   });
   if (found == kCategories.end()) return std::nullopt;
-  CharacterSet set;
-  for (char32_t c = 0; c <= kLastCharacter; ++c) {
-    const char* category = utf8proc_category_string(static_cast<utf8proc_int32_t>(c));
-    if (!std::string_view(category).starts_with(found->brief)) continue;
-    if (!set.empty() && set.back().last + 1 == c) {
-      set.back().last = c;
-    } else {
-      set.push_back({c, c});
-    }
-  }
-  return set;
+  // One walk over all of Unicode serves every pattern of the process.
+  static const std::vector<CharacterSet> kSets = setsOfCategories();
+  return kSets[static_cast<std::size_t>(found - kCategories.begin())];
 }
 
 }  // namespace quern::engine::grammar

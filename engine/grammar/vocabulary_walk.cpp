@@ -16,6 +16,8 @@ bool VocabularyWalk::run(std::span<const std::uint32_t> nodes, StateId state, bo
   exits_.clear();
   work_ = 0;
   skipped_ = skipsSpace ? vocabulary_.spaceNode() : 0;
+  // The space alone adds nothing to the text, whatever may come.
+  if (skipped_ != 0 && vocabulary_.nodes()[skipped_].tokens > 0) found_.push_back(skipped_);
   for (const std::uint32_t node : nodes) {
     // What one node's tokens pile up is of no use to the next.
     stacks_.clear();

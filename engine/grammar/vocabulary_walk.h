@@ -18,9 +18,9 @@ class VocabularyWalk {
   VocabularyWalk(const Automaton& automaton, const VocabularyIndex& vocabulary)
       : automaton_(automaton), vocabulary_(vocabulary) {}
 
-  /// From each node on, in `state`. `skipsSpace`: not along the space below the root. Tokens that end at a
-  /// node itself are not meant. Where more threads than may be would be needed, nothing is found. False: it
-  /// would have taken far too long, and was not finished.
+  /// From each node on, in `state`. `skipsSpace`: not along the space below the root, which is found by
+  /// itself. Tokens that end at a node itself are not meant. Where more threads than may be would be needed,
+  /// nothing is found. False: it would have taken far too long, and was not finished.
   bool run(std::span<const std::uint32_t> nodes, StateId state, bool skipsSpace);
 
   /// Nodes whose tokens can be read, in no order; a node may be there twice.

@@ -124,6 +124,7 @@ TEST(HostileGrammar, LongLinesOfEverything) {
   (void)compiled(parseGbnf("root ::= [" + repeated("a-z", 50'000) + "]"));
   (void)compiled(parseGbnf("root ::= \"a\"" + repeated("*", 100'000)));
   (void)compiled(parseRegex(repeated("[^a]", 10'000)));
+  EXPECT_FALSE(parseRegex(repeated("\\p{L}", 10'000))) << "hundreds of ranges each";
   EXPECT_FALSE(parseRegex(repeated("a", 100'000))) << "longer than a pattern may be";
 }
 
