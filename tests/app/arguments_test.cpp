@@ -51,7 +51,8 @@ TEST_F(CommandLine, RefusesGrammarsAndPatternsBeforeAModelIsLoaded) {
 TEST_F(CommandLine, EveryVerbHasHelp) {
   const Outcome all = quern({"--help"});
   EXPECT_EQ(all.code, 0);
-  for (const char* verb : {"run", "list", "show", "tokenize", "template", "perplexity", "bench", "doctor"}) {
+  for (const char* verb :
+       {"run", "list", "show", "convert", "tokenize", "template", "perplexity", "bench", "doctor"}) {
     EXPECT_NE(all.out.find(verb), std::string::npos) << verb;
     const Outcome one = quern({verb, "--help"});
     EXPECT_EQ(one.code, 0) << verb;
@@ -64,6 +65,8 @@ TEST_F(CommandLine, WrongUseIsTwo) {
   expectFailure({"run"}, 2, "MODEL is required");
   expectFailure({"show"}, 2, "MODEL is required");
   expectFailure({"bench"}, 2, "--model is required");
+  expectFailure({"convert", "x"}, 2, "OUT is required");
+  expectFailure({"convert", "x", "y", "--type", "q3"}, 2, "\"q3\" is no type");
   expectFailure({"perplexity", "-m", "x"}, 2, "--file is required");
   expectFailure({"run", "x", "--no-such-option"}, 2, "--no-such-option");
   expectFailure({"run", "x", "--temp", "-1"}, 2, "--temp");
