@@ -26,6 +26,7 @@ void addConvertCommand(CLI::App& app, Action& action);
 void addTokenizeCommand(CLI::App& app, Action& action);
 void addTemplateCommand(CLI::App& app, Action& action);
 void addRunCommand(CLI::App& app, Action& action);
+void addEmbedCommand(CLI::App& app, Action& action);
 void addPerplexityCommand(CLI::App& app, Action& action);
 void addBenchCommand(CLI::App& app, Action& action);
 void addDoctorCommand(CLI::App& app, Action& action);

@@ -15,6 +15,7 @@ void addCommands(CLI::App& app, Action& action) {
   addConvertCommand(app, action);
   addTokenizeCommand(app, action);
   addTemplateCommand(app, action);
+  addEmbedCommand(app, action);
   addPerplexityCommand(app, action);
   addBenchCommand(app, action);
   addDoctorCommand(app, action);

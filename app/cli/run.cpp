@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 
@@ -11,6 +12,7 @@
 #include "app/cli/command.h"
 #include "engine/base/text.h"
 #include "engine/grammar/constraint_cache.h"
+#include "engine/grammar/json_constraints.h"
 #include "engine/runtime/kv_type.h"
 
 namespace quern::app {
@@ -25,6 +27,7 @@ struct Arguments {
   std::string grammar;
   std::string regex;
   std::string kv = "f16";
+  bool jsonObject = false;
   bool guesses = true;
   CLI::Option* seed = nullptr;
   CLI::Option* schemaOption = nullptr;
@@ -40,23 +43,59 @@ int wrongUse(const char* sentence) {
   return kWrongUse;
 }
 
-/// A grammar has "::=" somewhere, which no file's name has.
-engine::base::Result<std::string> grammarText(const std::string& fileOrText) {
-  if (fileOrText.find("::=") != std::string::npos) return fileOrText;
-  std::ifstream stream(fileOrText, std::ios::binary);
+/// What is in a file; `otherwise`: what its name could have been instead.
+engine::base::Result<std::string> fileText(const std::string& file, const char* otherwise) {
+  std::ifstream stream(file, std::ios::binary);
   std::ostringstream text;
   if (!(text << stream.rdbuf())) {
     return engine::base::Error(engine::base::ErrorCode::kNotFound,
-                               "\"" + engine::base::printable(fileOrText) +
-                                   "\" is neither a file that can be read nor a grammar (`root ::= …`).");
+                               "\"" + engine::base::printable(file) +
+                                   "\" is neither a file that can be read nor " + otherwise + ".");
   }
   return text.str();
 }
 
-int run(Arguments& arguments) {
-  if (arguments.schemaOption->count() > 0) {
-    return wrongUse("--json-schema is not available yet: this version cannot hold an answer to a schema.");
+/// A grammar has "::=" somewhere, which no file's name has.
+engine::base::Result<std::string> grammarText(const std::string& fileOrText) {
+  if (fileOrText.find("::=") != std::string::npos) return fileOrText;
+  return fileText(fileOrText, "a grammar (`root ::= …`)");
+}
+
+/// A schema is an object, true or false.
+engine::base::Result<std::string> schemaText(const std::string& fileOrText) {
+  const std::size_t first = fileOrText.find_first_not_of(" \t\r\n");
+  const bool isText = first != std::string::npos && fileOrText[first] == '{';
+  if (isText || fileOrText == "true" || fileOrText == "false") return fileOrText;
+  return fileText(fileOrText, "a JSON schema (`{\"type\": …}`)");
+}
+
+/// What answers must match, from whichever option says it. Errors are wrong uses.
+engine::base::Result<std::optional<engine::grammar::ConstraintSource>> constraintOf(
+    const Arguments& arguments) {
+  namespace grammar = engine::grammar;
+  const std::size_t forms = arguments.grammarOption->count() + arguments.regexOption->count() +
+                            arguments.schemaOption->count() + (arguments.jsonObject ? 1 : 0);
+  if (forms == 0) return std::optional<grammar::ConstraintSource>{};
+  if (forms > 1) {
+    return engine::base::Error(
+        engine::base::ErrorCode::kInvalidArgument,
+        "an answer can be held to one of --json-schema, --json-object, --grammar and --regex, not to both.");
   }
+  std::optional<grammar::ConstraintSource> source;
+  if (arguments.grammarOption->count() > 0) {
+    QUERN_ASSIGN(std::string text, grammarText(arguments.grammar));
+    source = grammar::gbnfSource(std::move(text));
+  } else if (arguments.schemaOption->count() > 0) {
+    QUERN_ASSIGN(std::string text, schemaText(arguments.schema));
+    source = grammar::jsonSchemaSource(std::move(text));
+  } else {
+    source = arguments.jsonObject ? grammar::jsonObjectSource() : grammar::regexSource(arguments.regex);
+  }
+  QUERN_TRY(source->grammar());  // before a model is loaded for it
+  return source;
+}
+
+int run(Arguments& arguments) {
   ChatOptions& chat = arguments.chat;
   if (arguments.positionalOption->count() > 0 && arguments.promptOption->count() > 0) {
     return wrongUse("give the prompt once: behind MODEL or with -p.");
@@ -67,20 +106,9 @@ int run(Arguments& arguments) {
     if (chat.raw) return wrongUse("--system has no place in a --raw prompt.");
     chat.system = arguments.system;
   }
-  if (arguments.grammarOption->count() + arguments.regexOption->count() > 1) {
-    return wrongUse("an answer can be held to one of --grammar and --regex, not to both.");
-  }
-  if (arguments.grammarOption->count() > 0) {
-    const auto text = grammarText(arguments.grammar);
-    if (!text) return wrongUse(text.error().message().c_str());
-    chat.constraint = engine::grammar::gbnfSource(*text);
-  }
-  if (arguments.regexOption->count() > 0) chat.constraint = engine::grammar::regexSource(arguments.regex);
-  if (chat.constraint) {
-    // Before a model is loaded for it.
-    const auto grammar = chat.constraint->grammar();
-    if (!grammar) return wrongUse(grammar.error().message().c_str());
-  }
+  auto constraint = constraintOf(arguments);
+  if (!constraint) return wrongUse(constraint.error().message().c_str());
+  chat.constraint = *std::move(constraint);
   if (chat.json) chat.stats = false;
   chat.sampling.randomSeed = arguments.seed->count() == 0;
   chat.load.kvType = *engine::runtime::kvTypeOf(arguments.kv);
@@ -128,7 +156,9 @@ void addRunCommand(CLI::App& app, Action& action) {
       "--grammar", arguments->grammar, "A GBNF grammar that answers must match: a file, or the text");
   arguments->regexOption = command->add_option("--regex", arguments->regex,
                                                "A regular expression that answers must match as a whole");
-  arguments->schemaOption = command->add_option("--json-schema", arguments->schema, "Not available yet");
+  arguments->schemaOption = command->add_option(
+      "--json-schema", arguments->schema, "A JSON schema that answers must satisfy: a file, or the JSON");
+  command->add_flag("--json-object", arguments->jsonObject, "Answers must be a JSON object");
   command
       ->add_option("--ctx", chat.load.contextTokens,
                    "Tokens that the chat may hold (0: the model's own, at most 8192)")

@@ -91,6 +91,7 @@ void printText(const engine::gguf::File& file, const engine::scheduler::ModelInf
       {"vocabulary", engine::base::grouped(static_cast<std::uint64_t>(info.vocabularySize)) + " tokens"},
       {"tokenizer", tokenizerText(file)},
       {"chat template", info.hasChatTemplate ? "yes" : "no"},
+      {"pooling", std::string(engine::scheduler::poolingName(info.pooling))},
       {"file", file.path().string()},
       {"size", engine::base::byteText(info.fileBytes)},
       {"format", "GGUF version " + std::to_string(file.version()) + ", " +
@@ -122,6 +123,7 @@ Json toJson(const engine::gguf::File& file, const engine::scheduler::ModelInfo& 
                    {"vocabulary", info.vocabularySize},
                    {"tokenizer", tokenizerText(file)},
                    {"chat_template", info.hasChatTemplate},
+                   {"pooling", engine::scheduler::poolingName(info.pooling)},
                    {"path", file.path().string()},
                    {"size_bytes", info.fileBytes},
                    {"gguf_version", file.version()},

@@ -39,7 +39,9 @@ std::size_t familyOf(const engine::gguf::Tensor& tensor) {
                                                                                       {"output.weight", 6}}};
   const std::string_view name = tensor.name;
   if (tensor.dims.size() < 2) return kVectors;
-  if (name == "token_embd.weight") return kEmbeddings;
+  if (name == "token_embd.weight" || name == "position_embd.weight" || name == "token_types.weight") {
+    return kEmbeddings;
+  }
   for (const auto& [part, family] : kParts) {
     if (name.find(part) != std::string_view::npos) return family;
   }
@@ -60,7 +62,9 @@ std::vector<TensorFamily> tensorFamilies(const engine::gguf::File& file) {
   };
   for (const engine::gguf::Tensor& tensor : file.tensors()) add(familyOf(tensor), tensor);
   const engine::gguf::Tensor* embeddings = file.tensor("token_embd.weight");
-  if (embeddings != nullptr && file.tensor("output.weight") == nullptr) add(kOutput, *embeddings);
+  // An encoder has no output matrix, and no norm in front of one.
+  const bool hasOutput = file.tensor("output_norm.weight") != nullptr;
+  if (embeddings != nullptr && hasOutput && file.tensor("output.weight") == nullptr) add(kOutput, *embeddings);
   std::vector<TensorFamily> families;
   for (auto& [key, family] : found) families.push_back(std::move(family));
   return families;

@@ -14,10 +14,18 @@ struct Family {
 };
 
 constexpr Family kFamilies[] = {
-    {"gemma2", buildGemma2},         {"gemma3", buildGemma3},     {"gpt-oss", buildGptOss},
-    {"granitemoe", buildGraniteMoe}, {"llama", buildLlama},       {"phi3", buildPhi3},
-    {"qwen2", buildQwen2},           {"qwen2moe", buildQwen2Moe}, {"qwen3", buildQwen3},
-    {"qwen3moe", buildQwen3Moe},
+    {"bert", buildBert},          {"cohere2", buildCohere2},
+    {"command-r", buildCommandR}, {"deepseek2", buildDeepseek2},
+    {"gemma", buildGemma},        {"gemma2", buildGemma2},
+    {"gemma3", buildGemma3},      {"glm4", buildGlm4},
+    {"gpt-oss", buildGptOss},     {"gptneox", buildGptNeoX},
+    {"granite", buildGranite},    {"granitemoe", buildGranite},
+    {"llama", buildLlama},        {"nomic-bert", buildNomicBert},
+    {"olmo2", buildOlmo2},        {"phi2", buildPhi2},
+    {"phi3", buildPhi3},          {"qwen2", buildQwen2},
+    {"qwen2moe", buildQwen2Moe},  {"qwen3", buildQwen3},
+    {"qwen3moe", buildQwen3Moe},  {"smollm3", buildSmolLm3},
+    {"stablelm", buildStableLm},  {"starcoder2", buildStarCoder2},
 };
 
 }  // namespace

@@ -48,6 +48,16 @@ std::int64_t Program::widthOf(Buffer buffer) const {
       return experts;
     case Buffer::kSharedGate:
       return experts > 0 ? 1 : 0;
+    case Buffer::kQueryLatent:
+      return latent.queryRank;
+    case Buffer::kQueryParts:
+      return static_cast<std::int64_t>(heads) * (latent.plain + latent.rotary);
+    case Buffer::kLatent:
+      return latent.rank;
+    case Buffer::kLatentRotary:
+      return latent.rotary;
+    case Buffer::kExpanded:
+      return static_cast<std::int64_t>(heads) * latent.value;
   }
   return 0;
 }
@@ -75,6 +85,11 @@ base::Result<std::uint64_t> Builder::numberOr(std::string_view suffix, std::uint
   return value;
 }
 
+base::Result<bool> Builder::flagOr(std::string_view suffix, bool fallback) const {
+  QUERN_ASSIGN(const auto found, file_.optionalBool(key(suffix)));
+  return found.value_or(fallback);
+}
+
 base::Result<double> Builder::realOr(std::string_view suffix, double fallback, double least,
                                      double most) const {
   QUERN_ASSIGN(const auto found, file_.optionalNumber(key(suffix)));
@@ -97,12 +112,14 @@ base::Result<void> Builder::readCommon() {
   QUERN_ASSIGN(const auto headDim, numberOr("attention.key_length", width / heads, 1, 4096));
   QUERN_ASSIGN(const auto valueDim, numberOr("attention.value_length", headDim, 1, 4096));
   QUERN_ASSIGN(const auto context, numberOr("context_length", 4096, 1, kMostContext));
-  QUERN_ASSIGN(const auto epsilon, realOr("attention.layer_norm_rms_epsilon", 1e-5, 0.0, 0.1));
+  QUERN_ASSIGN(const double centred, realOr("attention.layer_norm_epsilon", 1e-5, 0.0, 0.1));
+  QUERN_ASSIGN(const double epsilon, realOr("attention.layer_norm_rms_epsilon", centred, 0.0, 0.1));
   if (heads % kvHeads != 0) {
     return malformed("The model has " + base::grouped(heads) + " attention heads, which its " +
                      base::grouped(kvHeads) + " key/value heads cannot share evenly.");
   }
-  if (headDim != valueDim) {
+  // Latent attention has lengths of its own, which its family checks.
+  if (headDim != valueDim && p.architecture != "deepseek2") {
     return base::Error(base::ErrorCode::kUnsupported,
                        "The model's keys and values have different lengths (" + base::grouped(headDim) +
                            " and " + base::grouped(valueDim) + "); Quern cannot run that yet.");
@@ -198,13 +215,23 @@ base::Result<std::vector<float>> Builder::factors(const std::string& tensor) con
   return values;
 }
 
+base::Result<Norm> Builder::norm(const Style& style, const std::string& name, Buffer in, Buffer out) const {
+  Norm norm{in, out, "", epsilon_, false, style.centredNorms, ""};
+  const std::int64_t width = program_.widthOf(in);
+  QUERN_ASSIGN(norm.weight, vector(name + ".weight", width));
+  if (style.centredNorms) {
+    QUERN_ASSIGN(norm.bias, optionalVector(name + ".bias", width));
+  }
+  return norm;
+}
+
 base::Result<void> Builder::buildTransformer(const Style& style) {
   Program& p = program_;
   QUERN_TRY(matrix("token_embd.weight", p.vocabulary, p.width));
-  p.body.emplace_back(Embed{"token_embd.weight", style.embedScale});
+  p.body.emplace_back(Embed{"token_embd.weight", style.embedScale, "", ""});
   for (std::int32_t layer = 0; layer < p.layers; ++layer) QUERN_TRY(buildLayer(style, layer));
-  QUERN_ASSIGN(auto norm, vector("output_norm.weight", p.width));
-  p.head.emplace_back(Norm{Buffer::kResidual, Buffer::kNormed, std::move(norm), epsilon_, false});
+  QUERN_ASSIGN(auto last, norm(style, "output_norm", Buffer::kResidual, Buffer::kNormed));
+  p.head.emplace_back(std::move(last));
   QUERN_ASSIGN(auto output,
                matrix(has("output.weight") ? "output.weight" : "token_embd.weight", p.vocabulary, p.width));
   p.head.emplace_back(
@@ -213,29 +240,59 @@ base::Result<void> Builder::buildTransformer(const Style& style) {
   return base::ok();
 }
 
-base::Result<void> Builder::buildLayer(const Style& style, std::int32_t layer) {
-  Program& p = program_;
-  const auto name = [&](const char* part) { return "blk." + std::to_string(layer) + "." + part + ".weight"; };
-  const std::int64_t queries = p.widthOf(Buffer::kQuery);
-  const std::int64_t keys = p.widthOf(Buffer::kKey);
-  const std::int64_t values = p.widthOf(Buffer::kValue);
-
-  QUERN_ASSIGN(auto attentionNorm, vector(name("attn_norm"), p.width));
-  p.body.emplace_back(Norm{Buffer::kResidual, Buffer::kNormed, std::move(attentionNorm), epsilon_, false});
-
-  const std::int64_t fused = queries + keys + values;
-  const auto qkv = [&](const char* part, std::int64_t rows, std::int64_t first) {
-    return style.fusedQkv ? matrix(name("attn_qkv"), rows, p.width, first, fused)
-                          : matrix(name(part), rows, p.width);
+base::Result<Project> Builder::queryKeyValue(const Style& style, std::int32_t layer, Buffer in) const {
+  const std::int64_t queries = program_.widthOf(Buffer::kQuery);
+  const std::int64_t keys = program_.widthOf(Buffer::kKey);
+  const std::int64_t values = program_.widthOf(Buffer::kValue);
+  const auto rows = [&](const char* part, std::int64_t count, std::int64_t first) {
+    const std::string block = "blk." + std::to_string(layer) + ".";
+    return style.fusedQkv
+               ? matrix(block + "attn_qkv.weight", count, program_.width, first, queries + keys + values)
+               : matrix(block + part + ".weight", count, program_.width);
   };
-  QUERN_ASSIGN(auto query, qkv("attn_q", queries, 0));
-  QUERN_ASSIGN(auto key, qkv("attn_k", keys, queries));
-  QUERN_ASSIGN(auto value, qkv("attn_v", values, queries + keys));
-  p.body.emplace_back(Project{Buffer::kNormed,
-                              {{std::move(query), Buffer::kQuery, false},
-                               {std::move(key), Buffer::kKey, false},
-                               {std::move(value), Buffer::kValue, false}}});
+  QUERN_ASSIGN(auto query, rows("attn_q", queries, 0));
+  QUERN_ASSIGN(auto key, rows("attn_k", keys, queries));
+  QUERN_ASSIGN(auto value, rows("attn_v", values, queries + keys));
+  return Project{in,
+                 {{std::move(query), Buffer::kQuery, false},
+                  {std::move(key), Buffer::kKey, false},
+                  {std::move(value), Buffer::kValue, false}}};
+}
 
+/// Of the layers that are no mixture.
+std::int64_t Builder::denseHidden(const Style& style) const {
+  return style.mixture ? style.mixture->denseHidden : program_.hidden;
+}
+
+base::Result<void> Builder::addGateUp(const Style& style, std::int32_t layer, Project& to) const {
+  const std::int64_t width = program_.width;
+  const std::int64_t hidden = denseHidden(style);
+  const std::string block = "blk." + std::to_string(layer) + ".";
+  if (!style.isGated) {
+    QUERN_ASSIGN(auto up, matrix(block + "ffn_up.weight", hidden, width));
+    to.outputs.push_back({std::move(up), Buffer::kGate, false});
+    return base::ok();
+  }
+  auto gateRows = style.fusedGateUp ? matrix(block + "ffn_up.weight", hidden, width, 0, 2 * hidden)
+                                    : matrix(block + "ffn_gate.weight", hidden, width);
+  auto upRows = style.fusedGateUp ? matrix(block + "ffn_up.weight", hidden, width, hidden, 2 * hidden)
+                                  : matrix(block + "ffn_up.weight", hidden, width);
+  QUERN_ASSIGN(auto gate, std::move(gateRows));
+  QUERN_ASSIGN(auto up, std::move(upRows));
+  to.outputs.push_back({std::move(gate), Buffer::kGate, false});
+  to.outputs.push_back({std::move(up), Buffer::kUp, false});
+  return base::ok();
+}
+
+base::Result<void> Builder::addAttend(const Style& style, std::int32_t layer) {
+  Program& p = program_;
+  const std::string block = "blk." + std::to_string(layer) + ".";
+  if (style.wideNorms) {
+    QUERN_ASSIGN(auto query, norm(style, block + "attn_q_norm", Buffer::kQuery, Buffer::kQuery));
+    QUERN_ASSIGN(auto key, norm(style, block + "attn_k_norm", Buffer::kKey, Buffer::kKey));
+    p.body.emplace_back(std::move(query));
+    p.body.emplace_back(std::move(key));
+  }
   Attend attend;
   attend.layer = layer;
   attend.rope = style.rope ? style.rope(layer) : 0;
@@ -244,45 +301,80 @@ base::Result<void> Builder::buildLayer(const Style& style, std::int32_t layer) {
       style.attentionScale != 0.0F ? style.attentionScale : 1.0F / std::sqrt(static_cast<float>(p.headDim));
   attend.softcap = style.attentionSoftcap;
   attend.window = style.window ? style.window(layer) : 0;
+  attend.isCentred = style.centredNorms;
   if (style.hasSinks) {
-    QUERN_ASSIGN(attend.sinks, vector(name("attn_sinks"), p.heads));
+    QUERN_ASSIGN(attend.sinks, vector(block + "attn_sinks.weight", p.heads));
   }
   if (style.headNorms) {
-    QUERN_ASSIGN(attend.queryNorm, vector(name("attn_q_norm"), p.headDim));
-    QUERN_ASSIGN(attend.keyNorm, vector(name("attn_k_norm"), p.headDim));
+    const auto weights = [&](const std::string& name, std::int32_t heads) -> base::Result<std::string> {
+      if (!style.ownHeadNorms) return vector(name, p.headDim);
+      QUERN_ASSIGN(WeightRows rows, matrix(name, heads, p.headDim));
+      return std::move(rows.tensor);
+    };
+    QUERN_ASSIGN(attend.queryNorm, weights(block + "attn_q_norm.weight", p.heads));
+    QUERN_ASSIGN(attend.keyNorm, weights(block + "attn_k_norm.weight", p.kvHeads));
   }
   p.body.emplace_back(std::move(attend));
+  return base::ok();
+}
 
-  // Gemma norms a block's output before it joins the residual stream; the others add it directly.
-  const auto joinResidual = [&](WeightRows weights, Buffer in, const char* postNorm) -> base::Result<void> {
-    if (!style.postNorms) {
-      p.body.emplace_back(
-          Project{in, {{std::move(weights), Buffer::kResidual, true}}, style.residualScale, false});
-      return base::ok();
-    }
-    QUERN_ASSIGN(auto norm, vector(name(postNorm), p.width));
-    p.body.emplace_back(Project{in, {{std::move(weights), Buffer::kProjected, false}}});
-    p.body.emplace_back(Norm{Buffer::kProjected, Buffer::kResidual, std::move(norm), epsilon_, true});
+base::Result<void> Builder::buildLayer(const Style& style, std::int32_t layer) {
+  Program& p = program_;
+  const std::string block = "blk." + std::to_string(layer) + ".";
+  const Buffer in = style.preNorms ? Buffer::kNormed : Buffer::kResidual;
+  const auto addNorm = [&](const char* name) -> base::Result<void> {
+    if (!style.preNorms) return base::ok();
+    QUERN_ASSIGN(auto made, norm(style, block + name, Buffer::kResidual, Buffer::kNormed));
+    p.body.emplace_back(std::move(made));
     return base::ok();
   };
-  QUERN_ASSIGN(auto output, matrix(name("attn_output"), p.width, p.widthOf(Buffer::kHeads)));
-  QUERN_TRY(joinResidual(std::move(output), Buffer::kHeads, "post_attention_norm"));
+  const auto addFeedForward = [&]() -> base::Result<void> {
+    Project gateUp{in, {}};
+    QUERN_TRY(addGateUp(style, layer, gateUp));
+    p.body.emplace_back(std::move(gateUp));
+    return base::ok();
+  };
+  // Some norm a block's output before it joins the residual stream; the others add it directly.
+  const auto joinResidual = [&](WeightRows weights, Buffer from, const char* postNorm) -> base::Result<void> {
+    if (!style.postNorms) {
+      p.body.emplace_back(
+          Project{from, {{std::move(weights), Buffer::kResidual, true}}, style.residualScale, false});
+      return base::ok();
+    }
+    QUERN_ASSIGN(auto after, norm(style, block + postNorm, Buffer::kProjected, Buffer::kResidual));
+    after.addToResidual = true;
+    p.body.emplace_back(Project{from, {{std::move(weights), Buffer::kProjected, false}}});
+    p.body.emplace_back(std::move(after));
+    return base::ok();
+  };
 
-  QUERN_ASSIGN(auto hiddenNorm, vector(name(style.hiddenNorm), p.width));
-  p.body.emplace_back(Norm{Buffer::kResidual, Buffer::kNormed, std::move(hiddenNorm), epsilon_, false});
-  if (style.mixture && layer >= style.mixture->firstLayer) return buildMixture(style, layer);
-  const std::int64_t hidden = style.mixture ? style.mixture->denseHidden : p.hidden;
-  const std::int64_t both = 2 * hidden;
-  auto gateRows = style.fusedGateUp ? matrix(name("ffn_up"), hidden, p.width, 0, both)
-                                    : matrix(name("ffn_gate"), hidden, p.width);
-  auto upRows = style.fusedGateUp ? matrix(name("ffn_up"), hidden, p.width, hidden, both)
-                                  : matrix(name("ffn_up"), hidden, p.width);
-  QUERN_ASSIGN(auto gate, std::move(gateRows));
-  QUERN_ASSIGN(auto up, std::move(upRows));
-  p.body.emplace_back(Project{
-      Buffer::kNormed, {{std::move(gate), Buffer::kGate, false}, {std::move(up), Buffer::kUp, false}}});
-  p.body.emplace_back(Activate{style.activation});
-  QUERN_ASSIGN(auto down, matrix(name("ffn_down"), p.width, hidden));
+  QUERN_TRY(addNorm("attn_norm"));
+  const bool sharesNorm = style.isParallel && !has(block + style.hiddenNorm + ".weight");
+  if (p.valuesAreKeys()) {
+    QUERN_TRY(projectLatent(layer));
+  } else {
+    QUERN_ASSIGN(Project qkv, queryKeyValue(style, layer, in));
+    if (sharesNorm) QUERN_TRY(addGateUp(style, layer, qkv));
+    p.body.emplace_back(std::move(qkv));
+  }
+  // Beside attention: before its output changes what the feed-forward block reads.
+  if (style.isParallel && !sharesNorm) {
+    QUERN_TRY(addNorm(style.hiddenNorm));
+    QUERN_TRY(addFeedForward());
+  }
+  QUERN_TRY(addAttend(style, layer));
+  if (p.valuesAreKeys()) QUERN_TRY(expandLatent(layer));
+  const Buffer attended = p.valuesAreKeys() ? Buffer::kExpanded : Buffer::kHeads;
+  QUERN_ASSIGN(auto output, matrix(block + "attn_output.weight", p.width, p.widthOf(attended)));
+  QUERN_TRY(joinResidual(std::move(output), attended, "post_attention_norm"));
+
+  if (!style.isParallel) {
+    QUERN_TRY(addNorm(style.hiddenNorm));
+    if (style.mixture && layer >= style.mixture->firstLayer) return buildMixture(style, layer);
+    QUERN_TRY(addFeedForward());
+  }
+  p.body.emplace_back(Activate{style.activation, style.isGated});
+  QUERN_ASSIGN(auto down, matrix(block + "ffn_down.weight", p.width, denseHidden(style)));
   return joinResidual(std::move(down), Buffer::kHidden, "post_ffw_norm");
 }
 

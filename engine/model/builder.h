@@ -26,6 +26,14 @@ struct Mixture {
 
 /// How a family differs from the plain transformer.
 struct Style {
+  bool centredNorms = false;  ///< LayerNorm in place of RMSNorm, with a bias where the file has one
+  bool preNorms = true;       ///< attn_norm, ffn_norm
+  bool wideNorms = false;     ///< attn_q_norm, attn_k_norm over all heads together
+  bool ownHeadNorms = false;  ///< with headNorms: each head has weights of its own
+  /// Attention and feed-forward block read the same residual stream and both join it; without ffn_norm they
+  /// read the same norm, too.
+  bool isParallel = false;
+  bool isGated = true;       ///< ffn_gate; otherwise ffn_up alone is activated
   bool fusedQkv = false;     ///< attn_qkv: rows of queries, keys, values
   bool fusedGateUp = false;  ///< ffn_up: rows of gate, then up
   bool headNorms = false;    ///< attn_q_norm, attn_k_norm
@@ -41,7 +49,8 @@ struct Style {
   const char* hiddenNorm = "ffn_norm";  ///< in front of the feed-forward block
   std::optional<Mixture> mixture;
   std::function<std::int32_t(std::int32_t layer)> window;  ///< null: every layer sees everything
-  std::function<std::int32_t(std::int32_t layer)> rope;    ///< null: Program::ropes[0] everywhere
+  /// Into Program::ropes, or kNoRope. Null: the first everywhere.
+  std::function<std::int32_t(std::int32_t layer)> rope;
 };
 
 class Builder {
@@ -56,31 +65,47 @@ class Builder {
   /// The numbers of a mixture of experts, none where the file has no "expert_count"; `hidden` of the program
   /// becomes what its dense and shared parts need. A family that has to be a mixture says `isNeeded`.
   base::Result<std::optional<Mixture>> readMixture(bool isNeeded);
+  /// The sizes of latent attention into program(), whose heads then are what lies in the cache. Errors:
+  /// kUnsupported for files from before keys and values had matrices of their own.
+  base::Result<void> readLatent();
   /// A plain embedding of this base, without scaling.
   Rope plainRope(double base, bool neox) const;
   /// Writes body and head. Every tensor is checked against the numbers.
   base::Result<void> buildTransformer(const Style& style);
+  /// The same for an encoder: every token sees all others, norms follow the blocks (encoder.cpp). Of the
+  /// style, only fusedQkv, isGated and activation count.
+  base::Result<void> buildEncoder(const Style& style);
 
   base::Result<std::uint64_t> number(std::string_view key, std::uint64_t least, std::uint64_t most) const;
   base::Result<std::uint64_t> numberOr(std::string_view key, std::uint64_t fallback, std::uint64_t least,
                                        std::uint64_t most) const;
+  base::Result<bool> flagOr(std::string_view key, bool fallback) const;
   base::Result<double> realOr(std::string_view key, double fallback, double least, double most) const;
 
   Program& program() { return program_; }
+  bool has(const std::string& tensor) const { return file_.tensor(tensor) != nullptr; }
 
  private:
   std::string key(std::string_view suffix) const {
     return std::string(program_.architecture) + "." + std::string(suffix);
   }
-  bool has(const std::string& tensor) const { return file_.tensor(tensor) != nullptr; }
   base::Result<std::string> vector(const std::string& tensor, std::int64_t length) const;
   base::Result<std::string> optionalVector(const std::string& tensor, std::int64_t length) const;
   base::Result<WeightRows> matrix(const std::string& tensor, std::int64_t rows, std::int64_t cols,
                                   std::int64_t firstRow = 0, std::int64_t allRows = 0) const;
   base::Result<std::vector<float>> factors(const std::string& tensor) const;
+  base::Result<Norm> norm(const Style& style, const std::string& name, Buffer in, Buffer out) const;
+  base::Result<Project> queryKeyValue(const Style& style, std::int32_t layer, Buffer in) const;
+  std::int64_t denseHidden(const Style& style) const;
+  base::Result<void> addGateUp(const Style& style, std::int32_t layer, Project& to) const;
+  base::Result<void> addAttend(const Style& style, std::int32_t layer);
   base::Result<void> buildLayer(const Style& style, std::int32_t layer);
   base::Result<void> buildMixture(const Style& style, std::int32_t layer);
-  base::Result<ExpertWeights> experts(const std::string& name, std::int64_t rows, std::int64_t cols) const;
+  base::Result<void> projectLatent(std::int32_t layer);
+  base::Result<void> expandLatent(std::int32_t layer);
+  /// NAME.weight [count, rows, cols] and, where it is there, NAME.bias [count, rows].
+  base::Result<StackedWeights> stack(const std::string& name, std::int64_t count, std::int64_t rows,
+                                     std::int64_t cols) const;
   base::Result<void> checkBlockNames() const;
 
   const gguf::File& file_;

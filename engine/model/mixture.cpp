@@ -67,24 +67,24 @@ base::Result<std::optional<Mixture>> Builder::readMixture(bool isNeeded) {
   return std::optional<Mixture>(std::move(mixture));
 }
 
-base::Result<ExpertWeights> Builder::experts(const std::string& name, std::int64_t rows,
-                                             std::int64_t cols) const {
+base::Result<StackedWeights> Builder::stack(const std::string& name, std::int64_t count, std::int64_t rows,
+                                            std::int64_t cols) const {
   const std::string tensor = name + ".weight";
   const gguf::Tensor* found = file_.tensor(tensor);
   if (found == nullptr) return malformed("The model has no tensor \"" + tensor + "\".");
   const auto disagrees = [&](const std::string& which) {
-    return malformed("The model's tensor \"" + which + "\" has not the shape that " + text(program_.experts) +
-                     " experts of " + text(rows) + " × " + text(cols) + " have.");
+    return malformed("The model's tensor \"" + which + "\" has not the shape that " + text(count) +
+                     " matrices of " + text(rows) + " × " + text(cols) + " have.");
   };
   const auto isOf = [](const gguf::Tensor& one, std::initializer_list<std::int64_t> dims) {
     return std::equal(
         one.dims.begin(), one.dims.end(), dims.begin(), dims.end(),
         [](std::uint64_t is, std::int64_t wanted) { return is == static_cast<std::uint64_t>(wanted); });
   };
-  if (!isOf(*found, {cols, rows, program_.experts})) return disagrees(tensor);
+  if (!isOf(*found, {cols, rows, count})) return disagrees(tensor);
   const gguf::Tensor* bias = file_.tensor(name + ".bias");
-  if (bias != nullptr && !isOf(*bias, {rows, program_.experts})) return disagrees(name + ".bias");
-  return ExpertWeights{tensor, rows, cols, bias == nullptr ? "" : name + ".bias"};
+  if (bias != nullptr && !isOf(*bias, {rows, count})) return disagrees(name + ".bias");
+  return StackedWeights{tensor, rows, cols, bias == nullptr ? "" : name + ".bias"};
 }
 
 base::Result<void> Builder::buildMixture(const Style& style, std::int32_t layer) {
@@ -113,9 +113,9 @@ base::Result<void> Builder::buildMixture(const Style& style, std::int32_t layer)
   mix.choice = mixture.choice;
   mix.choice.scale *= style.residualScale;
   QUERN_ASSIGN(mix.choice.bias, optionalVector(block + "exp_probs_b.bias", p.experts));
-  QUERN_ASSIGN(mix.gate, experts(block + "ffn_gate_exps", mixture.hidden, p.width));
-  QUERN_ASSIGN(mix.up, experts(block + "ffn_up_exps", mixture.hidden, p.width));
-  QUERN_ASSIGN(mix.down, experts(block + "ffn_down_exps", p.width, mixture.hidden));
+  QUERN_ASSIGN(mix.gate, stack(block + "ffn_gate_exps", p.experts, mixture.hidden, p.width));
+  QUERN_ASSIGN(mix.up, stack(block + "ffn_up_exps", p.experts, mixture.hidden, p.width));
+  QUERN_ASSIGN(mix.down, stack(block + "ffn_down_exps", p.experts, p.width, mixture.hidden));
   p.body.emplace_back(std::move(mix));
 
   if (mixture.sharedHidden == 0) return base::ok();

@@ -87,6 +87,8 @@ class Executable {
   /// hidden states that were asked for, in the order of the slices. Valid until the next run().
   virtual std::span<const float> hidden(std::int32_t index) const = 0;
 
+  /// An encoder: a text must come in one slice, and gives hidden states but no logits.
+  virtual bool readsWholeTexts() const { return false; }
   virtual std::int32_t vocabularySize() const = 0;
   virtual std::int32_t hiddenWidth() const = 0;
   /// Whether a token gives the same to the last bit with Slice::isPrompt as without. Then what was computed

@@ -77,6 +77,9 @@ struct ModelInfo {
   std::int32_t layers = 0;
   std::int32_t vocabularySize = 0;
   bool hasChatTemplate = false;
+  bool isEncoder = false;            ///< makes embeddings and no answers
+  std::int32_t labels = 0;           ///< scores that its classifier gives, once it is loaded; 0: it has none
+  Pooling pooling = Pooling::kNone;  ///< how the file says that embeddings are made of hidden states
 };
 
 /// A snapshot; cheap enough for a status line.
@@ -140,6 +143,11 @@ struct ChatMessage {
   std::string role;  ///< "system", "user", "assistant", "tool"
   std::string content;
 };
+
+/// A question and a text for Pooling::kRank, as one: [BOS] question [end] text [end], with EOS and separator
+/// between them where the vocabulary has both, as RoBERTa was trained.
+std::vector<std::int32_t> rerankPrompt(const tokenizer::Tokenizer& tokenizer, std::string_view question,
+                                       std::string_view text);
 
 /// A conversation as prompt tokens: the model's template (or a plain fallback where it has none) rendered,
 /// then tokenized. Without `addGenerationPrompt` the last message is left open, so that the model goes on

@@ -46,6 +46,38 @@ std::string_view reuseReasonName(ReuseReport::Why why) {
   return "unknown";
 }
 
+std::string_view poolingName(Pooling pooling) {
+  switch (pooling) {
+    case Pooling::kNone:
+      return "none";
+    case Pooling::kMean:
+      return "mean";
+    case Pooling::kFirst:
+      return "cls";
+    case Pooling::kLast:
+      return "last";
+    case Pooling::kRank:
+      return "rank";
+  }
+  return "unknown";
+}
+
+namespace {
+
+/// Of the key "pooling_type" of GGUF files (llama.cpp's numbers); what Quern does not pool counts as none.
+Pooling poolingOf(std::uint64_t type) {
+  constexpr std::uint64_t kMean = 1;
+  constexpr std::uint64_t kCls = 2;
+  constexpr std::uint64_t kLast = 3;
+  constexpr std::uint64_t kRank = 4;
+  if (type == kMean) return Pooling::kMean;
+  if (type == kCls) return Pooling::kFirst;
+  if (type == kLast) return Pooling::kLast;
+  return type == kRank ? Pooling::kRank : Pooling::kNone;
+}
+
+}  // namespace
+
 base::Result<ModelInfo> inspect(const gguf::File& file) {
   ModelInfo info;
   QUERN_ASSIGN(const auto architecture, file.optionalString("general.architecture"));
@@ -60,6 +92,10 @@ base::Result<ModelInfo> inspect(const gguf::File& file) {
   };
   QUERN_ASSIGN(info.trainedContext, count("context_length"));
   QUERN_ASSIGN(info.layers, count("block_count"));
+  QUERN_ASSIGN(const auto causal, file.optionalBool(info.architecture + ".attention.causal"));
+  info.isEncoder = causal.has_value() && !*causal;
+  QUERN_ASSIGN(const std::int32_t pooling, count("pooling_type"));
+  info.pooling = poolingOf(static_cast<std::uint64_t>(pooling));
 
   std::map<kernels::DType, std::uint64_t> bytes;
   for (const gguf::Tensor& tensor : file.tensors()) {

@@ -5,6 +5,7 @@
 
 #include "engine/gguf/file.h"
 #include "engine/model/architecture.h"
+#include "engine/model/classifier.h"
 #include "engine/model/program.h"
 #include "engine/scheduler/engine.h"
 #include "engine/scheduler/load_plan.h"
@@ -107,6 +108,7 @@ base::Result<std::shared_ptr<Engine>> Engine::load(const std::filesystem::path& 
   QUERN_ASSIGN(auto file, gguf::File::open(path));
   QUERN_ASSIGN(ModelInfo info, inspect(*file));
   QUERN_ASSIGN(const model::Program program, model::buildProgram(*file));
+  info.isEncoder = !program.isCausal;
   QUERN_ASSIGN(LoadPlan plan, planLoad(program, wanted));
   LoadOptions options = std::move(plan.options);
   // Tokenizer and template are made while the weights are packed; a file whose tokenizer is of no use ends
@@ -126,6 +128,13 @@ base::Result<std::shared_ptr<Engine>> Engine::load(const std::filesystem::path& 
   Loop::Extras extras;
   if (options.speculation == Speculation::kDraftModel) {
     QUERN_ASSIGN(extras.draftModel, loadDraftModel(options, tokenizer));
+  }
+  QUERN_ASSIGN(auto classifier, model::Classifier::read(*file, program.width));
+  if (classifier && !program.isCausal) {
+    info.labels = classifier->labels();
+    extras.classify = [head = std::move(*classifier)](std::span<const float> hidden) {
+      return head.scores(hidden);
+    };
   }
   // The executable, which holds the file, is the engine's and outlives its questions.
   extras.identity = [file, made = executable.get(), type = options.kvType] {

@@ -23,6 +23,18 @@ std::int64_t cacheTokens(const LoadOptions& options) {
   return options.kvTokens == 0 ? all : std::max(options.kvTokens, options.contextTokens + block);
 }
 
+/// An encoder reads a text in one step and knows no more positions than it has embeddings for; it has
+/// embeddings to give and nothing else.
+void planEncoder(const model::Program& program, LoadOptions& options) {
+  if (program.mostPositions > 0)
+    options.contextTokens = std::min(options.contextTokens, program.mostPositions);
+  options.batchTokens = std::max(options.batchTokens, options.contextTokens);
+  options.embeddings = true;
+  options.rehearse = false;
+  options.speculation = Speculation::kOff;
+  options.prefixFolder.clear();
+}
+
 }  // namespace
 
 base::Result<LoadPlan> planLoad(const model::Program& program, const LoadOptions& wanted) {
@@ -43,6 +55,7 @@ base::Result<LoadPlan> planLoad(const model::Program& program, const LoadOptions
         "The cache's tokens cannot be negative, the longest wait at most a month, and the time between two "
         "tokens must be a millisecond or more.");
   }
+  if (!program.isCausal) planEncoder(program, options);
   const std::int64_t kvTokens = cacheTokens(options);
   if (kvTokens > INT32_MAX / 2) {
     return base::Error(base::ErrorCode::kInvalidArgument,

@@ -33,6 +33,8 @@ Loop::Loop(std::unique_ptr<runtime::Executable> executable,
       scheduler_(*executable_, std::move(tokenizer), options) {
   totals_.memory = executable_->memory();
   scheduler_.setIdentity(std::move(extras.identity));
+  ranks_ = static_cast<bool>(extras.classify);
+  scheduler_.setClassifier(std::move(extras.classify));
   if (extras.prefixStore) scheduler_.setPrefixStore(std::move(extras.prefixStore));
   if (extras.draftModel) {
     const runtime::MemoryUse more = extras.draftModel->executable().memory();
@@ -80,6 +82,12 @@ base::Result<void> Loop::check(const Request& request) const {
   const bool isEmbedding = request.pooling != Pooling::kNone;
   if (isEmbedding && !options_.embeddings) {
     return invalid("This model was not loaded for embeddings.");
+  }
+  if (request.pooling == Pooling::kRank && !ranks_) {
+    return invalid("This model has no classifier: it makes embeddings, but ranks nothing.");
+  }
+  if (!isEmbedding && executable_->readsWholeTexts()) {
+    return invalid("This model is an encoder: it makes embeddings of texts, and no answers.");
   }
   if ((isEmbedding || !request.choices.empty()) && request.answers != 1) {
     return invalid("Several answers make sense only where an answer is made.");

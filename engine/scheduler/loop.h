@@ -24,6 +24,7 @@ class Loop {
   struct Extras {
     std::unique_ptr<DraftModel> draftModel;
     std::unique_ptr<PrefixStore> prefixStore;
+    Scheduler::Classify classify;  ///< without one nothing is ranked
     std::function<CacheIdentity()>
         identity;  ///< see Scheduler::setIdentity(); without it there is no state to save
   };
@@ -56,6 +57,7 @@ class Loop {
   std::unique_ptr<runtime::Executable> executable_;
   const LoadOptions options_;
   std::atomic<RequestId> nextId_{1};
+  bool ranks_ = false;
 
   // Shared with callers.
   mutable std::mutex mutex_;

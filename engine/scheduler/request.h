@@ -35,8 +35,11 @@ enum class Overflow : std::uint8_t {
   kRolling
 };
 
-/// How the hidden states of a text's tokens become its embedding, which then gets length 1.
-enum class Pooling : std::uint8_t { kNone, kMean, kFirst, kLast };
+/// How the hidden states of a text's tokens become its embedding, which then gets length 1. kRank: the first
+/// one goes through the model's classifier, whose scores come as they are (rerankPrompt() makes the text).
+enum class Pooling : std::uint8_t { kNone, kMean, kFirst, kLast, kRank };
+/// "none", "mean", "cls", "last", "rank": as they are called where embeddings are asked for.
+std::string_view poolingName(Pooling pooling);
 
 /// The longest deadline or wait that can be asked for: sums with it stay within their types.
 inline constexpr std::chrono::hours kLongestTime{24 * 31};
@@ -71,8 +74,8 @@ struct Request {
   std::shared_ptr<const grammar::Constraint> constraint;
   bool reuse = true;      ///< take known beginnings from the cache; the answer is the same either way
   bool speculate = true;  ///< where it pays; the answer is the same either way
-  /// Not kNone: no answer is made but a kEmbedding event. The engine must be loaded with
-  /// LoadOptions::embeddings.
+  /// Not kNone: no answer is made but a kEmbedding event, or with kRank a kScores event. The engine must be
+  /// loaded with LoadOptions::embeddings.
   Pooling pooling = Pooling::kNone;
   /// Not empty: no answer is made but a kScores event, with the log-probability of each of these tokens as
   /// the first of an answer. What rerankers ask ("yes" or "no").
@@ -160,7 +163,7 @@ struct Event {
   std::int32_t droppedFirst = 0;   ///< kDropped: position of the first dropped token, …
   std::int32_t droppedTokens = 0;  ///< … and how many went
 
-  std::vector<float> values;  ///< kEmbedding: [width]; kScores: [choices]
+  std::vector<float> values;  ///< kEmbedding: [width]; kScores: [choices], with kRank [labels]
 
   FinishReason reason = FinishReason::kEndOfTurn;  ///< kFinished, kAnswerFinished
   std::optional<base::Error> error;                ///< kFinished with kFailed

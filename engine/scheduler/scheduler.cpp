@@ -200,6 +200,8 @@ void Scheduler::admit() {
 }
 
 bool Scheduler::mayReuse(const Sequence& sequence) const {
+  // What an encoder leaves of a beginning hangs on the whole text.
+  if (executable_.readsWholeTexts()) return false;
   const Pooling pooling = sequence.request().pooling;
   return sequence.request().reuse && (pooling == Pooling::kNone || pooling == Pooling::kLast);
 }

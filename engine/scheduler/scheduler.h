@@ -35,6 +35,10 @@ class Scheduler {
   /// A small model that guesses for this one; without, guesses are looked up in the text itself.
   void setDraftModel(std::unique_ptr<DraftModel> model) { draftModel_ = std::move(model); }
 
+  /// Makes scores of a hidden state, for Pooling::kRank.
+  using Classify = std::function<std::vector<float>(std::span<const float>)>;
+  void setClassifier(Classify classify) { classify_ = std::move(classify); }
+
   /// What names the contents of this cache on disk; asked for when a state is saved or restored, once.
   void setIdentity(std::function<CacheIdentity()> identity) { makeIdentity_ = std::move(identity); }
   /// Where known beginnings go that the cache gives up, and where they are looked for.
@@ -138,6 +142,7 @@ class Scheduler {
   Clock::time_point time_{};  ///< of the step
   BlockPool pool_;
   std::unique_ptr<DraftModel> draftModel_;  ///< outlives all sequences, which may follow it
+  Classify classify_;
   WaitingQueue waiting_;
   StepBudget budget_;
   DraftLength draftLength_;

@@ -45,7 +45,9 @@ void Scheduler::addPrompts() {
   const auto prefilling = static_cast<std::int32_t>(
       std::count_if(running_.begin(), running_.end(), [](const auto& s) { return !s->isDecoding(); }));
   if (prefilling == 0) return;
-  std::int32_t budget = budget_.promptTokens(decoding, prefilling);
+  // An encoder's text is one slice; no answers wait beside it.
+  const bool wholeTexts = executable_.readsWholeTexts();
+  std::int32_t budget = wholeTexts ? options_.batchTokens : budget_.promptTokens(decoding, prefilling);
   for (const auto& sequence : order_) {
     if (budget == 0) break;
     if (sequence->isDecoding() || !isRunning(sequence)) continue;
@@ -59,6 +61,7 @@ void Scheduler::addPrompts() {
     const double cost = sequence->computesAnswerAgain() ? budget_.answerTokenCost() : 1.0;
     const auto affordable = std::max(1, static_cast<std::int32_t>(budget / cost));
     const std::int32_t tokens = std::min(end - sequence->computed, affordable);
+    if (wholeTexts && tokens < end) break;  // the next step begins with it
     if (!grow(sequence, tokens)) continue;
     claim(*sequence);
     sequence->planned = tokens;

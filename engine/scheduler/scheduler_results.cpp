@@ -68,7 +68,11 @@ void Scheduler::handOut() {
       sequence->pool(executable_.hidden(hidden++), sequence->computed - slice.hiddenRows + t);
     }
     if (slice.hiddenRows > 0 && sequence->left() == 0) {
-      sequence->emitEmbedding();
+      if (sequence->request().pooling == Pooling::kRank) {
+        sequence->emitRank(classify_);
+      } else {
+        sequence->emitEmbedding();
+      }
       finish(sequence, FinishReason::kComplete);
     }
     if (slice.logitRows > 0) advance(sequence, row++);
@@ -77,6 +81,7 @@ void Scheduler::handOut() {
 
 /// Makes full blocks known. The last token of an answer is never among them: it has not been computed.
 void Scheduler::publish(Sequence& sequence) {
+  if (executable_.readsWholeTexts()) return;
   for (; (sequence.published + 1) * kKvBlockTokens <= sequence.computed; ++sequence.published) {
     auto& block = sequence.blocks[static_cast<std::size_t>(sequence.published)];
     block = pool_.publish(block, sequence.place, sequence.tokensOf(sequence.published, kKvBlockTokens),

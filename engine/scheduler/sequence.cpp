@@ -233,7 +233,7 @@ void Sequence::roll(std::int32_t contextTokens) {
 
 void Sequence::pool(std::span<const float> hidden, std::int32_t position) {
   const Pooling pooling = request().pooling;
-  if (pooling == Pooling::kFirst && position > 0) return;
+  if ((pooling == Pooling::kFirst || pooling == Pooling::kRank) && position > 0) return;
   if (pooling == Pooling::kLast && position + 1 < static_cast<std::int32_t>(tokens.size())) return;
   pooled_.resize(hidden.size(), 0);
   // In the order of the tokens, whatever slices they came in.
@@ -256,6 +256,13 @@ void Sequence::emitScores(std::span<const float> logits) {
   for (const std::int32_t token : request().choices) {
     made.values.push_back(static_cast<float>(logits[static_cast<std::size_t>(token)] - sum));
   }
+  job_->emit(made);
+}
+
+void Sequence::emitRank(const std::function<std::vector<float>(std::span<const float>)>& classify) {
+  const std::vector<float> hidden(pooled_.begin(), pooled_.end());
+  Event made = event(Event::Kind::kScores);
+  made.values = classify(hidden);
   job_->emit(made);
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -118,6 +119,8 @@ class Sequence {
   void pool(std::span<const float> hidden, std::int32_t position);
   void emitEmbedding();
   void emitScores(std::span<const float> logits);
+  /// What the classifier makes of the pooled hidden state.
+  void emitRank(const std::function<std::vector<float>(std::span<const float>)>& classify);
 
   /// The last event. `bandwidth`: measured bytes/s, 0 when unknown.
   void finish(FinishReason reason, std::optional<base::Error> error, double bandwidth, Clock::time_point now);

@@ -33,9 +33,10 @@ base::Result<std::shared_ptr<const Tokenizer>> Tokenizer::fromGguf(const gguf::F
     return makeBytePairTokenizer(file, std::move(vocabulary), std::move(splitter));
   if (model == "llama") return makeSentencePieceTokenizer(file, std::move(vocabulary), std::move(splitter));
   if (model == "bert") return makeWordPieceTokenizer(file, std::move(vocabulary), std::move(splitter));
+  if (model == "t5") return makeUnigramTokenizer(file, std::move(vocabulary), std::move(splitter));
   return base::Error(base::ErrorCode::kUnsupported,
                      "The model's tokenizer is of the kind \"" + base::printable(model) +
-                         "\", which Quern does not know (gpt2, llama, bert, gemma4).");
+                         "\", which Quern does not know (gpt2, llama, bert, t5, gemma4).");
 }
 
 std::string Tokenizer::decode(std::span<const TokenId> tokens, bool special) const {

@@ -12,6 +12,7 @@ using Made = base::Result<std::shared_ptr<const Tokenizer>>;
 
 Made makeBytePairTokenizer(const gguf::File& file, Vocabulary vocabulary, SpecialSplitter splitter);
 Made makeSentencePieceTokenizer(const gguf::File& file, Vocabulary vocabulary, SpecialSplitter splitter);
+Made makeUnigramTokenizer(const gguf::File& file, Vocabulary vocabulary, SpecialSplitter splitter);
 Made makeWordPieceTokenizer(const gguf::File& file, Vocabulary vocabulary, SpecialSplitter splitter);
 
 /// What they share: look-ups, and the frame of encode() around the plain text between special tokens.

@@ -142,6 +142,10 @@ base::Result<void> Vocabulary::readRoles(const gguf::File& file) {
     usual(special.unknown, 0, "<unk>");
     usual(special.bos, 1, "<s>");
     usual(special.eos, 2, "</s>");
+  } else if (model == "t5") {
+    usual(special.padding, 0, "<pad>");
+    usual(special.eos, 1, "</s>");
+    usual(special.unknown, 2, "<unk>");
   } else if (model == "bert") {
     usual(special.unknown, 100, "[UNK]");
     usual(special.bos, 101, "[CLS]");

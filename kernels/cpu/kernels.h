@@ -80,12 +80,14 @@ std::size_t kvRowBytes(KvType type, std::int64_t headDim);
 
 /// What happens to the head of a query or a key before it is used: x / rms(x) · norm, then rotation of pairs.
 struct HeadTurn {
-  const float* norm = nullptr;  ///< [headDim], or null for none
+  const float* norm = nullptr;  ///< [headDim] of the first head, or null for none
   float epsilon = 0;
-  const float* cosSin = nullptr;  ///< of the first token: rotary / 2 pairs (cos, sin)
-  std::int64_t cosSinStride = 0;  ///< floats from one token's pairs to the next one's
-  std::int64_t rotary = 0;        ///< elements that are rotated; 0 for none
-  bool neox = false;              ///< pairs are (i, i + rotary/2) instead of (2i, 2i + 1)
+  const float* cosSin = nullptr;    ///< of the first token: rotary / 2 pairs (cos, sin)
+  std::int64_t cosSinStride = 0;    ///< floats from one token's pairs to the next one's
+  std::int64_t rotary = 0;          ///< elements that are rotated; 0 for none
+  bool neox = false;                ///< pairs are (i, i + rotary/2) instead of (2i, 2i + 1)
+  bool isCentred = false;           ///< the mean is taken off before the norm
+  std::int64_t normHeadStride = 0;  ///< floats from one head's norm to the next one's; 0: they share it
 };
 
 /// One token's key and value of one head on their way into the cache.
@@ -95,8 +97,8 @@ struct KvWrite {
   HeadTurn turn;                 ///< of the key
   KvType type = KvType::kF16;
   std::byte* keyBlock = nullptr;
-  std::byte* valueBlock = nullptr;
-  std::int64_t slot = 0;  ///< the token's place in the block
+  std::byte* valueBlock = nullptr;  ///< null: the cache has no values
+  std::int64_t slot = 0;            ///< the token's place in the block
   std::int64_t headDim = 0;
 };
 
@@ -117,8 +119,10 @@ struct AttentionTask {
   std::int64_t firstPosition =
       0;                    ///< position of query token 0; token i sees positions <= firstPosition + i …
   std::int64_t window = 0;  ///< … and, when window > 0, only the last `window` of them (its own included)
+  /// When > 0, every token sees all positions below it, those after its own as well, and `window` is 0.
+  std::int64_t seenEnd = 0;
   const std::byte* const* keyBlocks = nullptr;
-  const std::byte* const* valueBlocks = nullptr;
+  const std::byte* const* valueBlocks = nullptr;  ///< null: the keys are the values, too
   KvType type = KvType::kF16;
   float scale = 1.0F;    ///< multiplies q·k
   float softcap = 0.0F;  ///< when > 0: s = softcap · tanh(s / softcap)
@@ -178,13 +182,20 @@ struct Kernels {
   // ---------------------------------------------------------------------------------------------------
   /// out = x / sqrt(mean(x²) + eps) · weight; weight may be null (all ones). x and out may be the same.
   void (*rmsNorm)(const float* x, const float* weight, float eps, std::int64_t n, float* out);
+  /// out = (x − mean(x)) / sqrt(variance(x) + eps) · weight + bias; weight and bias may be null (all ones,
+  /// all zeros). x and out may be the same.
+  void (*layerNorm)(const float* x, const float* weight, const float* bias, float eps, std::int64_t n,
+                    float* out);
   /// Rotates pairs of one head in place: (x[i], x[i + rotary/2]) when `neox`, else (x[2i], x[2i+1]); cosSin
   /// holds rotary/2 pairs (cos, sin).
   void (*rope)(float* head, const float* cosSin, std::int64_t rotary, bool neox);
+  // Of the three that follow, `up` may be null (all ones), and out may be gate or up.
   /// out = silu(gate) · up
   void (*siluMul)(const float* gate, const float* up, float* out, std::int64_t n);
   /// out = gelu_tanh(gate) · up, gelu_tanh(x) = x/2 · (1 + tanh(√(2/π)(x + 0.044715 x³)))
   void (*geluMul)(const float* gate, const float* up, float* out, std::int64_t n);
+  /// out = gelu(gate) · up, gelu(x) = x/2 · (1 + erf(x / √2))
+  void (*geluErfMul)(const float* gate, const float* up, float* out, std::int64_t n);
   /// gpt-oss: g = min(gate, 7), u = clamp(up, ±7), out = (u + 1) · g / (1 + e^(−1.702 · g))
   void (*swigluOai)(const float* gate, const float* up, float* out, std::int64_t n);
   /// x = cap · tanh(x / cap)

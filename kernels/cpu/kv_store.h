@@ -108,30 +108,33 @@ void storeKvAs(const KvWrite& write) {
   const auto slot = static_cast<std::size_t>(write.slot);
   const auto units = static_cast<std::size_t>(write.headDim / kvElementsAUnit(kType));
   std::byte* keys = write.keyBlock + kvHeaderBytes(kType, write.headDim) + slot * kBytes;
-  std::byte* values = write.valueBlock + kvHeaderBytes(kType, write.headDim) + slot * units * kBytes;
+  const std::size_t valuesAt = kvHeaderBytes(kType, write.headDim) + slot * units * kBytes;
   const auto putKey = [&](std::int64_t i, const std::byte* element) {
     std::memcpy(keys + static_cast<std::size_t>(i) * kKvBlock * kBytes, element, kBytes);
   };
   const auto putValue = [&](std::int64_t i, const std::byte* element) {
-    std::memcpy(values + static_cast<std::size_t>(i) * kBytes, element, kBytes);
+    std::memcpy(write.valueBlock + valuesAt + static_cast<std::size_t>(i) * kBytes, element, kBytes);
   };
   if constexpr (kType == KvType::kQ8_0) {
     storeQuantized<Simd>(write.key, write.headDim, write.keyBlock + 2 * slot, putKey);
+    if (write.valueBlock == nullptr) return;
     storeQuantized<Simd>(write.value, write.headDim, write.valueBlock + 2 * slot, putValue);
   } else if constexpr (kType == KvType::kQ4_0) {
     storeNibbles<Simd>(write.key, write.headDim, true, write.keyBlock + 2 * slot,
                        [&](std::int64_t u, std::byte two) { putKey(u, &two); });
+    if (write.valueBlock == nullptr) return;
     storeNibbles<Simd>(write.value, write.headDim, false, write.valueBlock + 2 * slot,
                        [&](std::int64_t u, std::byte two) { putValue(u, &two); });
   } else {
     storePlain<Simd, kType>(write.key, write.headDim, putKey);
+    if (write.valueBlock == nullptr) return;
     storePlain<Simd, kType>(write.value, write.headDim, putValue);
   }
 }
 
 template <class Simd>
 void storeKv(const KvWrite& write) {
-  turnHead<Simd>(write.turn, 0, write.headDim, write.key);
+  turnHead<Simd>(write.turn, 0, 0, write.headDim, write.key);
   switch (write.type) {
     case KvType::kF32:
       return storeKvAs<Simd, KvType::kF32>(write);

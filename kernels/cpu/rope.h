@@ -52,10 +52,19 @@ void rope(float* head, const float* cosSin, std::int64_t rotary, bool neox) {
   }
 }
 
-/// Norm and rotation of the head of token `token`.
+/// Norm and rotation of the head of token `token`; `number` is the head's, counted from the one whose norm
+/// turn.norm is.
 template <class Simd>
-void turnHead(const HeadTurn& turn, std::int64_t token, std::int64_t headDim, float* head) {
-  if (turn.norm != nullptr) rmsNorm<Simd>(head, turn.norm, turn.epsilon, headDim, head);
+void turnHead(const HeadTurn& turn, std::int64_t token, std::int64_t number, std::int64_t headDim,
+              float* head) {
+  if (turn.norm != nullptr) {
+    const float* norm = turn.norm + number * turn.normHeadStride;
+    if (turn.isCentred) {
+      layerNorm<Simd>(head, norm, nullptr, turn.epsilon, headDim, head);
+    } else {
+      rmsNorm<Simd>(head, norm, turn.epsilon, headDim, head);
+    }
+  }
   if (turn.rotary > 0) rope<Simd>(head, turn.cosSin + token * turn.cosSinStride, turn.rotary, turn.neox);
 }
 

@@ -116,7 +116,7 @@ class Attention {
       : task_(task),
         rows_(task.queryTokens * task.groupHeads),
         space_(task.scratch, rows_, task.headDim),
-        last_(task.firstPosition + task.queryTokens - 1) {}
+        last_(task.seenEnd > 0 ? task.seenEnd - 1 : task.firstPosition + task.queryTokens - 1) {}
 
   template <KvType kType>
   void run() {
@@ -159,6 +159,10 @@ class Attention {
     const std::int64_t position = task_.firstPosition + token;
     return task_.window > 0 && position >= task_.window ? position - task_.window + 1 : 0;
   }
+  /// The position behind the last that it sees.
+  std::int64_t seenTo(std::int64_t token) const {
+    return task_.seenEnd > 0 ? task_.seenEnd : task_.firstPosition + token + 1;
+  }
   std::int64_t firstChunk() const { return seenFrom(0) / kAttentionChunk; }
   std::int64_t endChunk() const { return last_ / kAttentionChunk + 1; }
 
@@ -172,7 +176,7 @@ class Attention {
       std::memcpy(query,
                   task_.query + token * task_.queryTokenStride + r % task_.groupHeads * task_.queryHeadStride,
                   static_cast<std::size_t>(task_.headDim) * sizeof(float));
-      turnHead<Simd>(task_.turn, token, task_.headDim, query);
+      turnHead<Simd>(task_.turn, token, r % task_.groupHeads, task_.headDim, query);
       if (task_.type == KvType::kQ4_0) turnByHadamard<Simd>(query, task_.headDim, query);
       forLanes(task_.headDim, [&](std::int64_t i, std::int64_t count) {
         Simd::storeSome(query + i, Simd::mul(Simd::loadSome(query + i, count), factor), count);
@@ -246,8 +250,8 @@ class Attention {
   CacheTile tileAt(std::int64_t at) const {
     const std::int64_t first = at / kKvBlock;
     const std::int64_t second = min(first + 1, last_ / kKvBlock);
-    return {{task_.keyBlocks[first], task_.keyBlocks[second]},
-            {task_.valueBlocks[first], task_.valueBlocks[second]}};
+    const std::byte* const* values = task_.valueBlocks == nullptr ? task_.keyBlocks : task_.valueBlocks;
+    return {{task_.keyBlocks[first], task_.keyBlocks[second]}, {values[first], values[second]}};
   }
 
   /// Keys [at, at + filled) of the `end` that this share attends to.
@@ -256,14 +260,35 @@ class Attention {
     const CacheTile tile = tileAt(at);
     const CacheTile next = at + kTileKeys < end ? tileAt(at + kTileKeys) : tile;
     const auto keys = cachedKeys<Simd, kType>(tile, next, task_.headDim, space_.keyScales);
-    const auto values = cachedValues<Simd, kType>(tile, next, task_.headDim, space_.valueScales);
-    if (rows_ <= kDirectRows && task_.headDim % 16 == 0) return attendStrip(at, 0, rows_, keys, values);
-    widenKeys<Simd, kType>(keys, task_.headDim, (filled + 15) / 16, space_.keys);
-    widenValues<Simd, kType>(values, task_.headDim, filled, space_.values, space_.padded);
+    if (task_.valueBlocks == nullptr) {
+      widenKeys<Simd, kType>(keys, task_.headDim, (filled + 15) / 16, space_.keys);
+      keysToValues(space_.keys, task_.headDim, filled, space_.values, space_.padded);
+    } else {
+      const auto values = cachedValues<Simd, kType>(tile, next, task_.headDim, space_.valueScales);
+      if (rows_ <= kDirectRows && task_.headDim % 16 == 0) return attendStrip(at, 0, rows_, keys, values);
+      widenKeys<Simd, kType>(keys, task_.headDim, (filled + 15) / 16, space_.keys);
+      widenValues<Simd, kType>(values, task_.headDim, filled, space_.values, space_.padded);
+    }
     const FloatTile<Simd> wideKeys{space_.keys, kTileKeys};
     const FloatTile<Simd> wideValues{space_.values, space_.padded};
     for (std::int64_t row = 0; row < rows_; row += kStripRows) {
       attendStrip(at, row, min(kStripRows, rows_ - row), wideKeys, wideValues);
+    }
+  }
+
+  /// Turns a widened tile of keys [headDim, kTileKeys] into one of values, `count` rows of `stride` floats.
+  /// In squares of sixteen, so that a square's lines of both stay in the first-level cache.
+  static void keysToValues(const float* keys, std::int64_t headDim, std::int64_t count, float* values,
+                           std::int64_t stride) {
+    for (std::int64_t k = 0; k < count; k += 16) {
+      const std::int64_t end = min(count, k + 16);
+      for (std::int64_t i = 0; i < stride; i += 16) {
+        for (std::int64_t row = k; row < end; ++row) {
+          for (std::int64_t j = i; j < i + 16; ++j) {
+            values[row * stride + j] = j < headDim ? keys[j * kTileKeys + row] : 0.0F;
+          }
+        }
+      }
     }
   }
 
@@ -272,18 +297,17 @@ class Attention {
                    const Values& values) {
     const std::int64_t firstToken = firstRow / task_.groupHeads;
     const std::int64_t lastToken = (firstRow + rows - 1) / task_.groupHeads;
-    const std::int64_t end = min(kTileKeys, task_.firstPosition + lastToken + 1 - at);
+    const std::int64_t end = min(kTileKeys, seenTo(lastToken) - at);
     if (end <= 0 || seenFrom(firstToken) >= at + kTileKeys) return;
     const std::int64_t vectors = (end + 15) / 16;
     float* output = space_.outputs + firstRow * space_.padded;
     multiply<Simd>(space_.queries + firstRow * space_.padded, space_.padded, rows, keys, task_.headDim,
                    space_.scores, kTileKeys, vectors, nullptr);
     if (task_.softcap > 0.0F) capScores(rows, vectors);
-    const bool onEdge = task_.firstPosition + firstToken + 1 - at < 16 * vectors || seenFrom(lastToken) > at;
+    const bool onEdge = seenTo(firstToken) - at < 16 * vectors || seenFrom(lastToken) > at;
     for (std::int64_t r = 0; r < rows && onEdge; ++r) {
       const std::int64_t token = (firstRow + r) / task_.groupHeads;
-      maskScores<Simd>(space_.scores + r * kTileKeys,
-                       {seenFrom(token) - at, task_.firstPosition + token + 1 - at}, vectors);
+      maskScores<Simd>(space_.scores + r * kTileKeys, {seenFrom(token) - at, seenTo(token) - at}, vectors);
     }
     softmaxTile<Simd>(space_.scores, rows, vectors, space_.chunk.maxima + firstRow,
                       space_.laneSums + 16 * firstRow, space_.decays);
@@ -307,7 +331,7 @@ class Attention {
   const AttentionTask& task_;
   const std::int64_t rows_;
   const AttentionScratch<Simd> space_;
-  const std::int64_t last_;  ///< position of the last token
+  const std::int64_t last_;  ///< the last position that is seen
 };
 
 template <class Simd>

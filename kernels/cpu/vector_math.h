@@ -108,12 +108,42 @@ void rmsNorm(const float* x, const float* weight, float eps, std::int64_t n, flo
 }
 
 template <class Simd>
+void layerNorm(const float* x, const float* weight, const float* bias, float eps, std::int64_t n,
+               float* out) {
+  typename Simd::Floats total = Simd::zero();
+  forLanes(
+      n, [&](std::int64_t i, std::int64_t count) { total = Simd::add(total, Simd::loadSome(x + i, count)); });
+  const float average = Simd::reduceAdd(total) / static_cast<float>(n);
+  const auto mean = Simd::set(average);
+  // Squares of what is left: their difference would lose a mean that is large beside the variance.
+  typename Simd::Floats squares = Simd::zero();
+  forLanes(n, [&](std::int64_t i, std::int64_t count) {
+    const auto v = Simd::sub(Simd::loadSomeOr(x + i, count, average), mean);
+    squares = Simd::fma(v, v, squares);
+  });
+  const float scale = 1.0F / std::sqrt(Simd::reduceAdd(squares) / static_cast<float>(n) + eps);
+  forLanes(n, [&](std::int64_t i, std::int64_t count) {
+    auto v = Simd::mul(Simd::sub(Simd::loadSome(x + i, count), mean), Simd::set(scale));
+    if (weight != nullptr) v = Simd::mul(v, Simd::loadSome(weight + i, count));
+    if (bias != nullptr) v = Simd::add(v, Simd::loadSome(bias + i, count));
+    Simd::storeSome(out + i, v, count);
+  });
+}
+
+/// x · up[i…], or x where there is no `up`.
+template <class Simd>
+typename Simd::Floats timesUp(const typename Simd::Floats& x, const float* up, std::int64_t i,
+                              std::int64_t count) {
+  return up == nullptr ? x : Simd::mul(x, Simd::loadSome(up + i, count));
+}
+
+template <class Simd>
 void siluMul(const float* gate, const float* up, float* out, std::int64_t n) {
   forLanes(n, [&](std::int64_t i, std::int64_t count) {
     const auto x = Simd::loadSome(gate + i, count);
     const auto e = expVector<Simd>(Simd::sub(Simd::zero(), x));
     const auto silu = Simd::div(x, Simd::add(Simd::set(1.0F), e));
-    Simd::storeSome(out + i, Simd::mul(silu, Simd::loadSome(up + i, count)), count);
+    Simd::storeSome(out + i, timesUp<Simd>(silu, up, i, count), count);
   });
 }
 
@@ -125,7 +155,29 @@ void geluMul(const float* gate, const float* up, float* out, std::int64_t n) {
     const auto inner = Simd::mul(Simd::set(0.79788456080286536F), Simd::fma(cube, Simd::set(0.044715F), x));
     const auto gelu =
         Simd::mul(Simd::mul(Simd::set(0.5F), x), Simd::add(Simd::set(1.0F), tanhVector<Simd>(inner)));
-    Simd::storeSome(out + i, Simd::mul(gelu, Simd::loadSome(up + i, count)), count);
+    Simd::storeSome(out + i, timesUp<Simd>(gelu, up, i, count), count);
+  });
+}
+
+/// x/2 · (1 + erf(x/√2)) = max(x, 0) − |x| · q, q = erfc(|x|/√2) / 2: nothing cancels for a negative x.
+/// Source: Abramowitz & Stegun 7.1.26, |error of erf| <= 1.5e-7.
+template <class Simd>
+void geluErfMul(const float* gate, const float* up, float* out, std::int64_t n) {
+  forLanes(n, [&](std::int64_t i, std::int64_t count) {
+    const auto x = Simd::loadSome(gate + i, count);
+    const auto size = Simd::abs(x);
+    const auto z = Simd::mul(size, Simd::set(0.70710678118654752F));
+    const auto one = Simd::set(1.0F);
+    const auto t = Simd::div(one, Simd::fma(z, Simd::set(0.3275911F), one));
+    auto p = Simd::set(1.061405429F);
+    p = Simd::fma(p, t, Simd::set(-1.453152027F));
+    p = Simd::fma(p, t, Simd::set(1.421413741F));
+    p = Simd::fma(p, t, Simd::set(-0.284496736F));
+    p = Simd::fma(p, t, Simd::set(0.254829592F));
+    const auto decay = expVector<Simd>(Simd::mul(Simd::sub(Simd::zero(), z), z));
+    const auto q = Simd::mul(Simd::mul(Simd::mul(p, t), decay), Simd::set(0.5F));
+    const auto gelu = Simd::sub(Simd::max(x, Simd::zero()), Simd::mul(size, q));
+    Simd::storeSome(out + i, timesUp<Simd>(gelu, up, i, count), count);
   });
 }
 

@@ -73,13 +73,18 @@ std::vector<double> attention(const std::vector<float>& query, const std::vector
   return output;
 }
 
-std::vector<float> turned(const std::vector<float>& head, const cpu::HeadTurn& turn, std::int64_t token) {
+std::vector<float> turned(const std::vector<float>& head, const cpu::HeadTurn& turn, std::int64_t token,
+                          std::int64_t number) {
   std::vector<double> x(head.begin(), head.end());
   if (turn.norm != nullptr) {
+    double mean = 0;
+    for (const double v : x) mean += turn.isCentred ? v / static_cast<double>(x.size()) : 0;
+    for (double& v : x) v -= mean;
     double squares = 0;
     for (const double v : x) squares += v * v;
     const double scale = 1 / std::sqrt(squares / static_cast<double>(x.size()) + turn.epsilon);
-    for (std::size_t i = 0; i < x.size(); ++i) x[i] *= scale * turn.norm[i];
+    for (std::size_t i = 0; i < x.size(); ++i)
+      x[i] *= scale * turn.norm[number * turn.normHeadStride + static_cast<std::int64_t>(i)];
   }
   for (std::int64_t i = 0; i < turn.rotary / 2; ++i) {
     const float* pair = turn.cosSin + token * turn.cosSinStride + 2 * i;

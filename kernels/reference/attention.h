@@ -16,8 +16,9 @@ std::vector<double> attention(const std::vector<float>& query, const std::vector
                               const std::vector<std::vector<float>>& values, std::int64_t first, double scale,
                               double softcap, const float* sink = nullptr);
 
-/// A head [headDim] of token `token`, normed and rotated.
-std::vector<float> turned(const std::vector<float>& head, const cpu::HeadTurn& turn, std::int64_t token);
+/// Head number `number` [headDim] of token `token`, normed and rotated.
+std::vector<float> turned(const std::vector<float>& head, const cpu::HeadTurn& turn, std::int64_t token,
+                          std::int64_t number = 0);
 
 /// H / √n · x for every part of n elements, straight from H[i][j] = (−1)^(ones in i & j).
 std::vector<float> hadamard(const std::vector<float>& x, std::int64_t n);

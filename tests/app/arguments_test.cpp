@@ -44,6 +44,13 @@ TEST_F(CommandLine, RefusesGrammarsAndPatternsBeforeAModelIsLoaded) {
   // What is right goes on to the model.
   expectFailure({"run", "no-such-model", "hello", "--regex", "a+"}, 1, "no-such-model");
   std::ofstream(folder_ / "form.gbnf") << "root ::= \"a\" # one\n";
+  expectFailure(
+      {"run", "x", "hello", "--json-schema", R"({"type": "object", "properties": {"a": {"type": "strin"}}})"},
+      2, "\"type\" at /properties/a must be one of");
+  expectFailure({"run", "x", "hello", "--json-schema", R"({"properties": {"tags": {"uniqueItems": true}}})"},
+                2, "\"uniqueItems\" at /properties/tags cannot be enforced");
+  expectFailure({"run", "x", "hello", "--json-schema", "no-such-file"}, 2, "nor a JSON schema");
+  expectFailure({"run", "x", "hello", "--json-schema", "{}", "--json-object"}, 2, "not to both");
   expectFailure({"run", "no-such-model", "hello", "--grammar", (folder_ / "form.gbnf").string()}, 1,
                 "no-such-model");
 }
@@ -52,7 +59,7 @@ TEST_F(CommandLine, EveryVerbHasHelp) {
   const Outcome all = quern({"--help"});
   EXPECT_EQ(all.code, 0);
   for (const char* verb :
-       {"run", "list", "show", "convert", "tokenize", "template", "perplexity", "bench", "doctor"}) {
+       {"run", "list", "show", "convert", "tokenize", "template", "embed", "perplexity", "bench", "doctor"}) {
     EXPECT_NE(all.out.find(verb), std::string::npos) << verb;
     const Outcome one = quern({verb, "--help"});
     EXPECT_EQ(one.code, 0) << verb;
@@ -67,6 +74,8 @@ TEST_F(CommandLine, WrongUseIsTwo) {
   expectFailure({"bench"}, 2, "--model is required");
   expectFailure({"convert", "x"}, 2, "OUT is required");
   expectFailure({"convert", "x", "y", "--type", "q3"}, 2, "\"q3\" is no type");
+  expectFailure({"embed"}, 2, "--model is required");
+  expectFailure({"embed", "-m", "x", "--pooling", "median"}, 2, "median");
   expectFailure({"perplexity", "-m", "x"}, 2, "--file is required");
   expectFailure({"run", "x", "--no-such-option"}, 2, "--no-such-option");
   expectFailure({"run", "x", "--temp", "-1"}, 2, "--temp");
@@ -74,7 +83,6 @@ TEST_F(CommandLine, WrongUseIsTwo) {
   expectFailure({"run", "x", "-n", "many"}, 2, "many");
   expectFailure({"run", "x", "hello", "-p", "hello"}, 2, "give the prompt once");
   expectFailure({"run", "x", "hello", "--raw", "--system", "s"}, 2, "--system has no place");
-  expectFailure({"run", "x", "hello", "--json-schema", "{}"}, 2, "--json-schema is not available yet");
   expectFailure({"bench", "-m", "x", "-p", "0", "-n", "0"}, 2, "nothing to measure");
   expectFailure({"bench", "-m", "x", "-b", "1,0"}, 2, "");
   expectFailure({"bench", "-m", "x", "-d", "0,-5"}, 2, "");

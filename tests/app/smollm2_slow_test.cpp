@@ -87,6 +87,13 @@ TEST_F(SmolLm2, HoldsAnswersToAForm) {
                                  "--grammar", "root ::= \"yes\" | \"no\""});
   ASSERT_EQ(grammar.code, 0) << grammar.err;
   EXPECT_TRUE(grammar.out == "yes\n" || grammar.out == "no\n") << grammar.out;
+
+  const Outcome schema =
+      quern({"run", "smollm2", "Is water wet?", "--temp", "1.5", "--seed", "3", "--json-schema",
+             R"({"type": "object", "properties": {"wet": {"type": "boolean"}}, "required": ["wet"],
+                                    "additionalProperties": false})"});
+  ASSERT_EQ(schema.code, 0) << schema.err;
+  EXPECT_TRUE(json::parse(schema.out).at("wet").is_boolean()) << schema.out;
   const Outcome cut = quern({"run", "smollm2", "Count", "-n", "5", "--regex", "[0-9 ]{200}", "--json"});
   ASSERT_EQ(cut.code, 0) << cut.err;
   EXPECT_EQ(json::parse(cut.out)["finish_reason"], "max_tokens");

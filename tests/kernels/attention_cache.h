@@ -27,6 +27,7 @@ struct AttentionShape {
   std::int64_t window = 0;
   float softcap = 0;
   const float* sinks = nullptr;  ///< [heads]
+  bool seesAll = false;  ///< every token sees what comes after it as well
 
   std::size_t queryFloats() const { return static_cast<std::size_t>(tokens * heads * headDim); }
 };
@@ -34,8 +35,8 @@ struct AttentionShape {
 /// Blocks lie apart from each other and are full of rubbish where nothing was stored, as in a used cache.
 struct AttentionCache {
   AttentionCache(const Kernels& table, KvType kvType, std::int64_t positions, std::int64_t dim,
-                 float scale = 1.0F)
-      : type(kvType), headDim(dim) {
+                 float scale = 1.0F, bool keysAreValues = false)
+      : type(kvType), headDim(dim), hasValues(!keysAreValues) {
     const std::size_t blockBytes = kvRowBytes(type, headDim) * kKvBlock;
     const auto count = static_cast<std::size_t>((positions + kKvBlock - 1) / kKvBlock);
     keyStore.assign(count, std::vector<std::byte>(blockBytes, std::byte{0x11}));
@@ -56,20 +57,22 @@ struct AttentionCache {
   void store(const Kernels& table, std::int64_t position, std::vector<float> key,
              const std::vector<float>& value, const HeadTurn& turn = {}) {
     const auto block = static_cast<std::size_t>(position / kKvBlock);
-    table.storeKv({key.data(), value.data(), turn, type, keyStore[block].data(), valueStore[block].data(),
-                   position % kKvBlock, headDim});
+    table.storeKv({key.data(), value.data(), turn, type, keyStore[block].data(),
+                   hasValues ? valueStore[block].data() : nullptr, position % kKvBlock, headDim});
   }
   std::vector<float> key(std::int64_t position) const {
     return reference::cachedKey(type, keyStore[static_cast<std::size_t>(position / kKvBlock)].data(),
                                 position % kKvBlock, headDim);
   }
   std::vector<float> value(std::int64_t position) const {
+    if (!hasValues) return key(position);
     return reference::cachedValue(type, valueStore[static_cast<std::size_t>(position / kKvBlock)].data(),
                                   position % kKvBlock, headDim);
   }
 
   KvType type;
   std::int64_t headDim;
+  bool hasValues;
   std::vector<std::vector<std::byte>> keyStore, valueStore;
   std::vector<const std::byte*> keyBlocks, valueBlocks;
 };
@@ -89,8 +92,9 @@ inline AttentionTask taskOf(const AttentionCache& cache, const AttentionShape& s
   task.headDim = shape.headDim;
   task.firstPosition = shape.first;
   task.window = shape.window;
+  task.seenEnd = shape.seesAll ? shape.first + shape.tokens : 0;
   task.keyBlocks = cache.keyBlocks.data();
-  task.valueBlocks = cache.valueBlocks.data();
+  task.valueBlocks = cache.hasValues ? cache.valueBlocks.data() : nullptr;
   task.type = shape.type;
   task.scale = 1.0F / std::sqrt(static_cast<float>(shape.headDim));
   task.softcap = shape.softcap;
@@ -145,14 +149,14 @@ inline std::vector<double> plainAttention(const AttentionCache& cache, const Att
     values.push_back(cache.value(p));
   }
   for (std::int64_t t = 0; t < shape.tokens; ++t) {
-    const auto end = static_cast<std::ptrdiff_t>(shape.first + t + 1);
+    const auto end = static_cast<std::ptrdiff_t>(shape.first + (shape.seesAll ? shape.tokens : t + 1));
     const std::int64_t seen =
         shape.window > 0 ? std::max<std::int64_t>(0, shape.first + t - shape.window + 1) : 0;
     for (std::int64_t h = 0; h < shape.heads; ++h) {
       const auto offset = static_cast<std::ptrdiff_t>((t * shape.heads + h) * shape.headDim);
       const std::vector<float> one(query.begin() + offset, query.begin() + offset + shape.headDim);
       for (const double x :
-           reference::attention(reference::turned(one, turn, t), {keys.begin(), keys.begin() + end},
+           reference::attention(reference::turned(one, turn, t, h), {keys.begin(), keys.begin() + end},
                                 {values.begin(), values.begin() + end}, seen,
                                 1.0 / std::sqrt(static_cast<double>(shape.headDim)), shape.softcap,
                                 shape.sinks == nullptr ? nullptr : shape.sinks + h)) {

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "kernels/cpu/kv_layout.h"
 #include "kernels/formats/half.h"
 #include "tests/kernels/all_tables.h"
 #include "tests/kernels/attention_cache.h"
@@ -61,7 +62,11 @@ TEST_P(Attention, AgreesWithThePlainSoftmax) {
            AttentionShape{q4, 160, 1, 7, 47, 0, 0},  // 10 vectors; the last tile has 3
            AttentionShape{q4, 32, 33, 4, 31, 0, 30},
            AttentionShape{q4, 64, 70, 3, 250, 256, 0},
-           AttentionShape{f32, 576, 2, 1, 90, 0, 0},  // long heads
+           AttentionShape{f32, 576, 2, 1, 90, 0, 0},                // long heads
+           AttentionShape{f16, 64, 40, 3, 0, 0, 0, nullptr, true},  // a whole text, seen by all of its tokens
+           AttentionShape{f32, 32, 3, 1, 0, 0, 0, nullptr, true},
+           AttentionShape{q8, 64, 300, 2, 0, 0, 0, nullptr, true},
+           AttentionShape{f16, 18, 65, 1, 0, 0, 20, nullptr, true},
        }) {
     const AttentionCache cache(*GetParam(), shape.type, shape.first + shape.tokens, shape.headDim);
     const auto query = normalFloats(shape.queryFloats(), 1.0F, 99);
@@ -84,6 +89,7 @@ TEST_P(Attention, AgreesForRandomShapes) {
     shape.first = upTo(600) - 1;
     shape.window = i % 8 < 4 ? 0 : upTo(400);
     shape.softcap = i % 5 == 0 ? 20.0F : 0.0F;
+    shape.seesAll = shape.window == 0 && i % 3 == 1;
     const AttentionCache cache(*GetParam(), shape.type, shape.first + shape.tokens, shape.headDim);
     const auto query = normalFloats(shape.queryFloats(), 1.0F, static_cast<unsigned>(i));
     const auto output = tiledAttention(*GetParam(), cache, shape, query);
@@ -104,6 +110,25 @@ TEST_P(Attention, SinksTakePartInTheSoftmax) {
           AttentionShape{type, 64, 20, 7, 250, 12, 0, sinks},
           AttentionShape{type, 32, 2, 3, 9, 0, 20, sinks}}) {
       const AttentionCache cache(*GetParam(), type, shape.first + shape.tokens, shape.headDim);
+      const auto query = normalFloats(shape.queryFloats(), 1.0F, 3);
+      const auto output = tiledAttention(*GetParam(), cache, shape, query);
+      expectNear(output, plainAttention(cache, shape, query), 4e-6, nameOf(shape));
+      const auto sharedOut = sharedOutAttention(*GetParam(), cache, shape, query);
+      ASSERT_EQ(std::memcmp(output.data(), sharedOut.data(), output.size() * sizeof(float)), 0)
+          << nameOf(shape);
+    }
+  }
+}
+
+/// Keys that are the values, too, as in latent attention.
+TEST_P(Attention, KeysCanBeTheValues) {
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kQ8_0, KvType::kQ4_0}) {
+    for (const AttentionShape& shape :
+         {AttentionShape{type, 96, 1, 16, 613}, AttentionShape{type, 64, 50, 3, 230},
+          AttentionShape{type, 576, 1, 2, 90}, AttentionShape{type, 32, 1, 1, 0},
+          AttentionShape{kvHasScales(type) ? KvType::kF32 : type, 24, 9, 4, 70}}) {
+      const AttentionCache cache(*GetParam(), shape.type, shape.first + shape.tokens, shape.headDim, 1.0F,
+                                 true);
       const auto query = normalFloats(shape.queryFloats(), 1.0F, 3);
       const auto output = tiledAttention(*GetParam(), cache, shape, query);
       expectNear(output, plainAttention(cache, shape, query), 4e-6, nameOf(shape));
@@ -222,6 +247,23 @@ TEST_P(Attention, TurnsQueriesAndKeys) {
       expectNear(tiledAttention(*GetParam(), cache, shape, query, turn),
                  plainAttention(cache, shape, query, turn), 1e-5, nameOf(shape));
     }
+  }
+}
+
+TEST_P(Attention, HeadsMayHaveNormsOfTheirOwnAndBeCentred) {
+  for (const std::int64_t headDim : {64, 18}) {
+    const AttentionShape shape{KvType::kF32, headDim, 5, 3, 4, 0, 0};
+    const auto norms = normalFloats(static_cast<std::size_t>(3 * headDim), 1.0F, 1);
+    HeadTurn turn;
+    turn.norm = norms.data();
+    turn.epsilon = 1e-5F;
+    turn.isCentred = true;
+    turn.normHeadStride = headDim;
+    const AttentionCache cache(*GetParam(), shape.type, 9, headDim);
+    auto query = normalFloats(shape.queryFloats(), 1.0F, 4);
+    for (float& x : query) x += 3.0F;
+    expectNear(tiledAttention(*GetParam(), cache, shape, query, turn),
+               plainAttention(cache, shape, query, turn), 1e-5, nameOf(shape));
   }
 }
 

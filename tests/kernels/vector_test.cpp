@@ -35,6 +35,29 @@ TEST_P(Vector, RmsNormAgreesWithItsFormula) {
   }
 }
 
+TEST_P(Vector, LayerNormAgreesWithItsFormula) {
+  for (const std::size_t n : {1U, 8U, 15U, 16U, 33U, 384U}) {
+    auto x = randomFloats(n, 3.0F, 1);
+    for (float& v : x) v += 50.0F;  // a mean that is large beside the variance
+    const auto weight = randomFloats(n, 1.0F, 2);
+    const auto bias = randomFloats(n, 1.0F, 3);
+    double mean = 0;
+    for (const float v : x) mean += v / static_cast<double>(n);
+    double square = 0;
+    for (const float v : x) square += (v - mean) * (v - mean) / static_cast<double>(n);
+    for (const int given : {0, 1, 2, 3}) {
+      const float* w = (given & 1) != 0 ? weight.data() : nullptr;
+      const float* b = (given & 2) != 0 ? bias.data() : nullptr;
+      std::vector<float> out = x;
+      GetParam()->layerNorm(out.data(), w, b, 1e-5F, static_cast<std::int64_t>(n), out.data());
+      for (std::size_t i = 0; i < n; ++i) {
+        const double normed = (x[i] - mean) / std::sqrt(square + 1e-5);
+        EXPECT_NEAR(out[i], normed * (w != nullptr ? w[i] : 1) + (b != nullptr ? b[i] : 0), 3e-5) << n;
+      }
+    }
+  }
+}
+
 TEST_P(Vector, ActivationsAgreeWithTheirFormulas) {
   std::vector<float> x = randomFloats(203, 4.0F, 3);
   x[0] = -200.0F;
@@ -44,17 +67,33 @@ TEST_P(Vector, ActivationsAgreeWithTheirFormulas) {
   const auto up = randomFloats(x.size(), 1.0F, 4);
   std::vector<float> silu(x.size());
   std::vector<float> gelu(x.size());
+  std::vector<float> exact(x.size());
   std::vector<float> capped = x;
   const auto n = static_cast<std::int64_t>(x.size());
   GetParam()->siluMul(x.data(), up.data(), silu.data(), n);
   GetParam()->geluMul(x.data(), up.data(), gelu.data(), n);
+  GetParam()->geluErfMul(x.data(), up.data(), exact.data(), n);
   GetParam()->softcap(capped.data(), 30.0F, n);
   for (std::size_t i = 0; i < x.size(); ++i) {
     const double v = x[i];
     EXPECT_NEAR(silu[i], v / (1 + std::exp(-v)) * up[i], 1e-5 * (1 + std::fabs(v))) << v;
     const double inner = std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v);
     EXPECT_NEAR(gelu[i], 0.5 * v * (1 + std::tanh(inner)) * up[i], 1e-5 * (1 + std::fabs(v))) << v;
+    EXPECT_NEAR(exact[i], 0.5 * v * std::erfc(-v / std::sqrt(2.0)) * up[i], 1e-6 * (1 + std::fabs(v))) << v;
     EXPECT_NEAR(capped[i], 30 * std::tanh(v / 30), 2e-5) << v;
+  }
+}
+
+TEST_P(Vector, ActivationsWithoutAGateAreThoseWithAGateOfOnes) {
+  const auto x = randomFloats(203, 4.0F, 3);
+  const std::vector<float> ones(x.size(), 1.0F);
+  const auto n = static_cast<std::int64_t>(x.size());
+  for (const auto activate : {GetParam()->siluMul, GetParam()->geluMul, GetParam()->geluErfMul}) {
+    std::vector<float> gated(x.size());
+    std::vector<float> plain(x.size());
+    activate(x.data(), ones.data(), gated.data(), n);
+    activate(x.data(), nullptr, plain.data(), n);
+    EXPECT_EQ(plain, gated);
   }
 }
 

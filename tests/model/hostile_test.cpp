@@ -3,81 +3,14 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <limits>
-#include <span>
 #include <string>
 #include <vector>
 
-#include "engine/gguf/file.h"
-#include "engine/model/architecture.h"
-#include "engine/model/program.h"
+#include "tests/model/edited.h"
 
 namespace quern::engine::model {
 namespace {
-
-class Edited {
- public:
-  explicit Edited(const std::string& name) {
-    std::ifstream in(std::filesystem::path(QUERN_SOURCE_DIR) / "tests/data/model" / (name + ".gguf"),
-                     std::ios::binary);
-    bytes_.assign(std::istreambuf_iterator<char>(in), {});
-  }
-
-  /// Overwrites text in every place; the lengths are the same, so that the file stays well formed.
-  Edited& replace(const std::string& from, const std::string& to) {
-    EXPECT_EQ(from.size(), to.size());
-    std::size_t found = 0;
-    for (std::size_t at = bytes_.find(from); at != std::string::npos; at = bytes_.find(from, at + 1)) {
-      bytes_.replace(at, from.size(), to);
-      ++found;
-    }
-    EXPECT_GT(found, 0U) << from;
-    return *this;
-  }
-  /// Overwrites a scalar of four bytes (u32, i32 or f32).
-  template <class T>
-  Edited& set(const std::string& key, T value) {
-    static_assert(sizeof(T) == 4);
-    const std::size_t at = bytes_.find(key);
-    EXPECT_NE(at, std::string::npos) << key;
-    std::uint32_t type = 0;
-    std::memcpy(&type, bytes_.data() + at + key.size(), 4);
-    EXPECT_TRUE(type >= 4 && type <= 6) << key << " has type " << type;
-    std::memcpy(bytes_.data() + at + key.size() + 4, &value, 4);
-    return *this;
-  }
-  /// Overwrites one of a tensor's dimensions.
-  Edited& setDim(const std::string& tensor, int dim, std::uint64_t value) {
-    const std::size_t at = bytes_.rfind(tensor);
-    EXPECT_NE(at, std::string::npos) << tensor;
-    std::memcpy(bytes_.data() + at + tensor.size() + 4 + 8 * static_cast<std::size_t>(dim), &value, 8);
-    return *this;
-  }
-
-  base::Result<Program> build() const {
-    QUERN_ASSIGN(const auto file, gguf::File::fromMemory(std::as_bytes(std::span(bytes_)), "edited.gguf"));
-    return buildProgram(*file);
-  }
-  /// The sentence of the refusal; empty when the file was taken.
-  std::string refusal(base::ErrorCode code = base::ErrorCode::kMalformed) const {
-    const auto built = build();
-    if (built) return "";
-    EXPECT_EQ(built.error().code(), code) << built.error().message();
-    return built.error().message();
-  }
-
- private:
-  std::string bytes_;
-};
-
-testing::AssertionResult names(const std::string& sentence, const std::string& what) {
-  if (sentence.find(what) != std::string::npos) return testing::AssertionSuccess();
-  return testing::AssertionFailure() << "\"" << sentence << "\" does not name " << what;
-}
 
 TEST(Architecture, TakesTheFileUnchanged) {
   const auto built = Edited("llama").build();
@@ -110,6 +43,58 @@ TEST(Architecture, NamesTensorsThatAreMissing) {
             "blk.1.post_ffw_norm.weight"));
   EXPECT_TRUE(names(Edited("phi3").replace("blk.0.attn_qkv.weight", "blk.0.attn_QKV.weight").refusal(),
                     "blk.0.attn_qkv.weight"));
+}
+
+TEST(Architecture, NamesWhatNewerFamiliesMiss) {
+  const auto without = [](const std::string& model, const std::string& tensor) {
+    std::string other = tensor;
+    other.back() = other.back() == 't' ? 'T' : 'S';
+    return names(Edited(model).replace(tensor, other).refusal(), tensor);
+  };
+  EXPECT_TRUE(without("olmo2", "blk.1.attn_k_norm.weight"));
+  EXPECT_TRUE(without("glm4", "blk.0.post_attention_norm.weight"));
+  EXPECT_TRUE(without("starcoder2", "blk.1.ffn_up.weight"));
+  EXPECT_TRUE(without("command-r-plus", "blk.1.attn_k_norm.weight"));
+  EXPECT_TRUE(without("gptneox", "blk.0.attn_qkv.weight"));
+  EXPECT_TRUE(without("gptneox-sequential", "blk.0.ffn_norm.weight"));
+  EXPECT_TRUE(without("bert", "token_embd_norm.weight"));
+  EXPECT_TRUE(without("bert", "blk.1.layer_output_norm.weight"));
+  EXPECT_TRUE(without("nomic-bert", "blk.0.ffn_gate.weight"));
+  EXPECT_TRUE(names(Edited("cohere2")
+                        .replace("cohere2.attention.sliding_window", "cohere2.attention.sliding_WINDOW")
+                        .refusal(),
+                    "sliding_window"));
+}
+
+TEST(Architecture, RefusesFactorsThatMakeNoSense) {
+  for (const float value :
+       {0.0F, -1.0F, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    for (const std::string key :
+         {"granite.embedding_scale", "granite.residual_scale", "granite.logit_scale"}) {
+      EXPECT_TRUE(names(Edited("granite").set(key, value).refusal(), key)) << value;
+    }
+    EXPECT_TRUE(names(Edited("cohere2").set("cohere2.logit_scale", value).refusal(), "logit_scale")) << value;
+    EXPECT_TRUE(
+        names(Edited("bert").set("bert.attention.layer_norm_epsilon", value == 0 ? 1.0F : value).refusal(),
+              "layer_norm_epsilon"))
+        << value;
+  }
+}
+
+TEST(Architecture, RefusesTablesOfPositionsAndNormsOfAnotherShape) {
+  EXPECT_TRUE(names(Edited("bert").setDim("position_embd.weight", 0, 16).refusal(), "position_embd.weight"));
+  EXPECT_TRUE(names(Edited("bert").setDim("token_types.weight", 0, 16).refusal(), "token_types.weight"));
+  EXPECT_TRUE(names(Edited("command-r-plus").setDim("blk.0.attn_q_norm.weight", 1, 3).refusal(),
+                    "blk.0.attn_q_norm.weight"));
+  EXPECT_TRUE(
+      names(Edited("olmo2").setDim("blk.0.attn_q_norm.weight", 0, 8).refusal(), "blk.0.attn_q_norm.weight"));
+}
+
+TEST(Architecture, AnEncodersContextIsNotLongerThanItsPositions) {
+  const auto built = Edited("bert").set("bert.context_length", std::uint32_t{100000}).build();
+  ASSERT_TRUE(built);
+  EXPECT_EQ(built->mostPositions, 128);
+  EXPECT_EQ(built->trainedContext, 128);
 }
 
 TEST(Architecture, NamesKeysThatAreMissing) {
@@ -180,8 +165,12 @@ TEST(Architecture, RefusesRotationsThatDoNotFitTheHead) {
 
 TEST(Architecture, EveryFamilySurvivesEveryNumberSetToNonsense) {
   // No crash, no hang, no memory without bounds: what comes out is a program or a sentence.
-  for (const std::string name : {"llama", "llama-yarn", "qwen2", "qwen3", "gemma2", "gemma3", "phi3",
-                                 "phi3-longrope-long", "phi3-window"}) {
+  for (const std::string name : {"llama",       "llama-yarn", "qwen2",      "qwen3",
+                                 "gemma2",      "gemma3",     "phi3",       "phi3-longrope-long",
+                                 "phi3-window", "gemma",      "olmo3",      "granite",
+                                 "smollm3",     "glm4",       "starcoder2", "command-r-plus",
+                                 "cohere2",     "phi2",       "gptneox",    "stablelm-parallel",
+                                 "bert",        "nomic-bert"}) {
     const auto file =
         *gguf::File::open(std::filesystem::path(QUERN_SOURCE_DIR) / "tests/data/model" / (name + ".gguf"));
     int tried = 0;

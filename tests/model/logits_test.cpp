@@ -1,4 +1,4 @@
-// Tiny random models of every family beside transformers' float32 logits
+// Tiny random models of every family beside transformers' float32 logits, or, of encoders, its hidden states
 // (tests/conformance/make_tiny_models.py, make_tiny_mixtures.py).
 
 #include <gtest/gtest.h>
@@ -24,6 +24,7 @@ const fs::path kFolder = fs::path(QUERN_SOURCE_DIR) / "tests/data/model";
 
 struct Comparison {
   double worstCosine = 1;
+  double worstError = 0;  ///< of a row's difference beside the row
   int topMismatches = 0;
 };
 
@@ -31,12 +32,15 @@ Comparison compare(std::span<const float> logits, const std::vector<double>& exp
   double dot = 0;
   double a = 0;
   double b = 0;
+  double off = 0;
   for (std::size_t i = 0; i < expected.size(); ++i) {
     dot += logits[i] * expected[i];
     a += logits[i] * logits[i];
     b += expected[i] * expected[i];
+    off += (logits[i] - expected[i]) * (logits[i] - expected[i]);
   }
   so.worstCosine = std::min(so.worstCosine, dot / std::sqrt(a * b));
+  so.worstError = std::max(so.worstError, std::sqrt(off / b));
   const auto top = std::max_element(logits.begin(), logits.end()) - logits.begin();
   const auto wanted = std::max_element(expected.begin(), expected.end()) - expected.begin();
   so.topMismatches += top != wanted ? 1 : 0;
@@ -50,30 +54,38 @@ TEST_P(TinyModel, GivesTheLogitsOfTransformers) {
   std::ifstream stream(kFolder / (GetParam() + ".json"));
   const auto data = nlohmann::json::parse(stream);
   const auto tokens = data["tokens"].get<std::vector<std::int32_t>>();
-  const auto expected = data["logits"].get<std::vector<std::vector<double>>>();
+  const bool isEncoder = data.contains("hidden");
+  const auto expected = data[isEncoder ? "hidden" : "logits"].get<std::vector<std::vector<double>>>();
   ASSERT_EQ(tokens.size(), expected.size());
 
   // Weights in blocks are multiplied with activations of 8 bits.
   const double leastCosine = GetParam().ends_with("mxfp4") ? 0.999 : 0.9999;
+  const double mostError = GetParam().ends_with("mxfp4") ? 0.05 : 1e-3;
   const auto program = *model::buildProgram(*file);
   runtime::CompileOptions options;
   options.kvTokens = 32;  // LongRoPE's original lengths are 16 and 32: one on each side
   options.kvType = runtime::KvCacheType::kF32;
   options.threads = 2;
+  options.hiddenRows = isEncoder ? 32 : 0;
   for (const char* kernels : {"generic", ""}) {
     options.kernels = kernels;
     const auto executable = *runtime::makeCpuBackend()->compile(file, program, options, {});
     const std::uint32_t blocks[] = {0};
 
-    const runtime::Slice whole{tokens, 0, blocks, static_cast<std::int32_t>(tokens.size())};
+    const auto count = static_cast<std::int32_t>(tokens.size());
+    runtime::Slice whole{tokens, 0, blocks, isEncoder ? 0 : count};
+    whole.hiddenRows = isEncoder ? count : 0;
     ASSERT_TRUE(executable->run({std::span(&whole, 1)}));
     Comparison prefill;
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      prefill = compare(executable->logits(static_cast<std::int32_t>(i)), expected[i], prefill);
+    for (std::int32_t i = 0; i < count; ++i) {
+      const std::span<const float> row = isEncoder ? executable->hidden(i) : executable->logits(i);
+      prefill = compare(row, expected[static_cast<std::size_t>(i)], prefill);
     }
     EXPECT_GE(prefill.worstCosine, leastCosine) << executable->description();
+    EXPECT_LE(prefill.worstError, mostError) << executable->description();
     EXPECT_EQ(prefill.topMismatches, 0) << executable->description();
 
+    if (isEncoder) continue;
     Comparison decode;
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       const runtime::Slice one{std::span(tokens).subspan(i, 1), static_cast<std::int32_t>(i), blocks, 1};
@@ -81,6 +93,7 @@ TEST_P(TinyModel, GivesTheLogitsOfTransformers) {
       decode = compare(executable->logits(0), expected[i], decode);
     }
     EXPECT_GE(decode.worstCosine, leastCosine) << executable->description();
+    EXPECT_LE(decode.worstError, mostError) << executable->description();
     EXPECT_EQ(decode.topMismatches, 0) << executable->description();
   }
 }
@@ -101,13 +114,36 @@ const std::vector<std::string> kNames = {"llama",
                                          "phi3-window",
                                          "phi3-longrope-short",
                                          "phi3-longrope-long",
+                                         "phi3-partial",
+                                         "mistral-window",
+                                         "gemma",
+                                         "olmo2",
+                                         "olmo3",
+                                         "granite",
+                                         "smollm3",
+                                         "glm4",
+                                         "starcoder2",
+                                         "command-r",
+                                         "command-r-plus",
+                                         "cohere2",
+                                         "phi2",
+                                         "gptneox",
+                                         "gptneox-sequential",
+                                         "stablelm",
+                                         "stablelm-parallel",
+                                         "bert",
+                                         "xlm-roberta",
+                                         "nomic-bert",
+                                         "xlm-roberta-rank",
                                          "mixtral",
                                          "qwen2moe",
                                          "qwen3moe",
                                          "granitemoe",
                                          "granitemoe-shared",
                                          "gpt-oss",
-                                         "gpt-oss-mxfp4"};
+                                         "gpt-oss-mxfp4",
+                                         "deepseek2",
+                                         "deepseek2-lite"};
 
 INSTANTIATE_TEST_SUITE_P(Families, TinyModel, testing::ValuesIn(kNames), [](const auto& test) {
   std::string name = test.param;

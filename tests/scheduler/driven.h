@@ -26,6 +26,7 @@ inline Request greedy(std::vector<std::int32_t> prompt, std::int32_t maxTokens) 
 struct Trial {
   LoadOptions options = defaults();
   std::int32_t blocks = 0;  ///< 0: as many as `parallel` whole contexts need
+  bool wholeTexts = false;  ///< the model is an encoder
   bool twoKinds = false;    ///< prompts and answers leave different things in the cache
   Script script = letterOf;
 
@@ -92,6 +93,7 @@ class Driven {
     made->batchTokens = trial.options.batchTokens;
     made->logitRows = trial.options.parallel + kDraftRows;
     made->hiddenRows = trial.options.batchTokens;
+    made->readsWholeTexts = trial.wholeTexts;
     made->promptsAreDecodes = !trial.twoKinds;
     made->onRun = [this](const runtime::Batch& batch) {
       lastStep = stepCost;

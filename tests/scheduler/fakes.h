@@ -105,6 +105,7 @@ struct Control {
   /// When false, a decoded token leaves token + kDecodedMark in the cache, so that a script sees who took the
   /// one for the other.
   bool promptsAreDecodes = true;
+  bool readsWholeTexts = false;  ///< an encoder: every slice must be a whole text, and wants no logits
 
   std::mutex mutex;
   std::condition_variable changed;
@@ -158,6 +159,10 @@ class FakeExecutable : public runtime::Executable {
     std::size_t tokens = 0;
     for (const auto& slice : batch.slices) {
       tokens += slice.tokens.size();
+      if (control_->readsWholeTexts) {
+        EXPECT_EQ(slice.firstPosition, 0) << "a text was cut";
+        EXPECT_EQ(slice.logitRows, 0) << "an encoder has no logits";
+      }
       write(slice);
     }
     EXPECT_GT(tokens, 0U);
@@ -173,6 +178,7 @@ class FakeExecutable : public runtime::Executable {
   }
   std::int32_t vocabularySize() const override { return kVocabulary; }
   std::int32_t hiddenWidth() const override { return kHiddenWidth; }
+  bool readsWholeTexts() const override { return control_->readsWholeTexts; }
   bool promptsAreDecodes() const override { return control_->promptsAreDecodes; }
   std::string numerics() const override { return control_->promptsAreDecodes ? "fake" : "fake, two kinds"; }
   std::int32_t kvBlocks() const override { return blocks_; }

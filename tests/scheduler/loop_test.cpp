@@ -231,6 +231,24 @@ TEST(Scheduler, RequestsThatMakeNoSenseAreRefused) {
   refused(request, base::ErrorCode::kInvalidArgument);
 }
 
+TEST(Scheduler, AnEncoderMakesEmbeddingsAndRefusesAnswers) {
+  const auto control = std::make_shared<Control>();
+  control->readsWholeTexts = true;
+  LoadOptions options = LoopTest::defaults();
+  options.embeddings = true;
+  LoopTest test(options, control);
+  Request request = greedy({1, 2, 3}, 1);
+  const auto answer = test.loop->submit(request, std::make_shared<Collector>());
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code(), base::ErrorCode::kInvalidArgument);
+  EXPECT_NE(answer.error().message().find("encoder"), std::string::npos) << answer.error().message();
+  request.choices = {4};
+  EXPECT_FALSE(test.loop->submit(request, std::make_shared<Collector>()));
+  request.choices.clear();
+  request.pooling = Pooling::kMean;
+  EXPECT_EQ(test.ask(request)->awaitEnd().reason, FinishReason::kComplete);
+}
+
 TEST(Scheduler, AnswerEndsWhereTheContextDoes) {
   LoopTest test;
   const auto sink = test.ask(greedy(promptOf(4, 200), -1));

@@ -419,6 +419,33 @@ TEST(Scheduling, EmbeddingsArePooledAsAskedAndHaveLengthOne) {
   }
 }
 
+TEST(Scheduling, AnEncodersTextsAreNeverCutNorTakenFromTheCache) {
+  Trial trial;
+  trial.options.embeddings = true;
+  trial.options.contextTokens = 64;
+  trial.wholeTexts = true;
+  Driven test(trial);
+  // The same text again and again: its beginning is known, and must not be used.
+  const std::vector<std::int32_t> lengths = {40, 40, 20, 64, 1, 33, 40, 64, 64, 2};
+  std::vector<std::shared_ptr<Collector>> sinks;
+  for (const std::int32_t length : lengths) {
+    Request request;
+    request.prompt = promptOf(1, static_cast<std::size_t>(length));
+    request.pooling = Pooling::kLast;
+    sinks.push_back(test.ask(request));
+  }
+  test.finishAll();
+  std::vector<std::size_t> computed;
+  for (const auto& batch : test.control->batches) computed.insert(computed.end(), batch.begin(), batch.end());
+  EXPECT_EQ(computed, std::vector<std::size_t>(lengths.begin(), lengths.end()));
+  EXPECT_LT(test.control->batches.size(), lengths.size()) << "short texts share a step";
+  EXPECT_EQ(test.report().cached, 0U);
+  for (const auto& sink : sinks) {
+    EXPECT_EQ(sink->events().back().reason, FinishReason::kComplete);
+    EXPECT_EQ(ofKind(*sink, Event::Kind::kEmbedding).size(), 1U);
+  }
+}
+
 TEST(Scheduling, ChoicesAreScoredByTheirLogprobs) {
   Driven test;
   Request request;

@@ -96,12 +96,19 @@ void CpuExecutable::layAttention(const Batch& batch) {
   unitsAShare_ = (units + shares - 1) / shares;
 }
 
+/// The position behind the last that a token of the unit sees.
+std::int32_t CpuExecutable::seenEndOf(const AttentionUnit& unit) const {
+  const Token& last = tokens_[static_cast<std::size_t>(unit.firstToken + unit.tokens - 1)];
+  if (program_.isCausal) return last.position + 1;
+  const Slice& slice = batch_->slices[static_cast<std::size_t>(unit.slice)];
+  return slice.firstPosition + static_cast<std::int32_t>(slice.tokens.size());
+}
+
 /// Lists a unit, in up to `parts` parts along its length when there is room for their partial sums. `splits`
 /// and `partials` (floats) are taken so far.
 void CpuExecutable::addUnit(AttentionUnit unit, std::int32_t parts, std::int32_t& splits,
                             std::size_t& partials) {
-  const Token& last = tokens_[static_cast<std::size_t>(unit.firstToken + unit.tokens - 1)];
-  const std::int32_t chunks = last.position / static_cast<std::int32_t>(kAttentionChunk) + 1;
+  const std::int32_t chunks = (seenEndOf(unit) - 1) / static_cast<std::int32_t>(kAttentionChunk) + 1;
   const std::int32_t rows = unit.tokens * (program_.heads / program_.kvHeads);
   const std::size_t floats = static_cast<std::size_t>(chunks) * static_cast<std::size_t>(rows) *
                              kernels_.attentionPartialFloats(program_.headDim);
@@ -124,11 +131,33 @@ void CpuExecutable::addUnit(AttentionUnit unit, std::int32_t parts, std::int32_t
   }
 }
 
-kernels::cpu::HeadTurn CpuExecutable::turnOf(const AttendStep& step, std::int64_t token,
-                                             const float* norm) const {
+kernels::cpu::HeadTurn CpuExecutable::turnOf(const AttendStep& step, std::int64_t token) const {
+  kernels::cpu::HeadTurn turn;
+  turn.epsilon = step.epsilon;
+  turn.isCentred = step.isCentred;
+  if (step.rope == model::kNoRope) return turn;
   const model::Rope& rope = program_.ropes[static_cast<std::size_t>(step.rope)];
-  const float* cosSin = cosSin_[static_cast<std::size_t>(step.rope)].as<float>() + token * rope.rotary;
-  return {norm, step.epsilon, cosSin, rope.rotary, rope.rotary, rope.neox};
+  turn.cosSin = cosSin_[static_cast<std::size_t>(step.rope)].as<float>() + token * rope.rotary;
+  turn.cosSinStride = rope.rotary;
+  turn.rotary = rope.rotary;
+  turn.neox = rope.neox;
+  return turn;
+}
+
+/// Of the queries from head `firstHead` on.
+kernels::cpu::HeadTurn CpuExecutable::turnOfQuery(const AttendStep& step, std::int64_t token,
+                                                  std::int32_t firstHead) const {
+  kernels::cpu::HeadTurn turn = turnOf(step, token);
+  if (step.queryNorm != nullptr) turn.norm = step.queryNorm + firstHead * step.queryNormStride;
+  turn.normHeadStride = step.queryNormStride;
+  return turn;
+}
+
+kernels::cpu::HeadTurn CpuExecutable::turnOfKey(const AttendStep& step, std::int64_t token,
+                                                std::int32_t head) const {
+  kernels::cpu::HeadTurn turn = turnOf(step, token);
+  if (step.keyNorm != nullptr) turn.norm = step.keyNorm + head * step.keyNormStride;
+  return turn;
 }
 
 /// Turns a token's keys of some heads and writes them and the values into the cache.
@@ -140,7 +169,7 @@ void CpuExecutable::storeToken(const AttendStep& step, std::int64_t token, std::
   const std::int32_t headDim = program_.headDim;
   for (std::int32_t head = firstHead; head < firstHead + heads; ++head) {
     kernels_.storeKv({row(Buffer::kKey, token) + head * headDim, row(Buffer::kValue, token) + head * headDim,
-                      turnOf(step, token, step.keyNorm), cache_.type(), cache_.keys(step.layer, block, head),
+                      turnOfKey(step, token, head), cache_.type(), cache_.keys(step.layer, block, head),
                       cache_.values(step.layer, block, head), at.position % kKvBlockTokens, headDim});
   }
 }
@@ -162,14 +191,14 @@ void CpuExecutable::attend(const AttendStep& step, std::int32_t worker, std::siz
 void CpuExecutable::attendUnit(const AttendStep& step, const AttentionUnit& unit, Worker& space) {
   const Slice& slice = batch_->slices[static_cast<std::size_t>(unit.slice)];
   const Token& first = tokens_[static_cast<std::size_t>(unit.firstToken)];
-  const std::int32_t last = first.position + unit.tokens - 1;
+  const std::int32_t seenEnd = seenEndOf(unit);
   const std::int32_t seen = step.window > 0 ? std::max(0, first.position - step.window + 1) : 0;
   // One token a sequence: who attends to its own position also stores it, and nobody waits in between.
-  if (fusesAttention_ && last / kAttentionChunk < unit.endChunk)
+  if (fusesAttention_ && (seenEnd - 1) / kAttentionChunk < unit.endChunk)
     storeToken(step, unit.firstToken, unit.head, 1);
   const std::int64_t begin =
       std::max<std::int64_t>(seen / kAttentionTile * kAttentionTile, unit.firstChunk * kAttentionChunk);
-  const std::int64_t end = std::min<std::int64_t>(last + 1, unit.endChunk * kAttentionChunk);
+  const std::int64_t end = std::min<std::int64_t>(seenEnd, unit.endChunk * kAttentionChunk);
   for (std::int64_t b = begin / kKvBlockTokens; b * kKvBlockTokens < end; ++b) {
     const auto at = static_cast<std::size_t>(b);
     space.keys[at] = cache_.keys(step.layer, slice.blockTable[at], unit.head);
@@ -180,7 +209,7 @@ void CpuExecutable::attendUnit(const AttendStep& step, const AttentionUnit& unit
   task.query = row(Buffer::kQuery, unit.firstToken) + unit.head * group * program_.headDim;
   task.queryTokenStride = program_.widthOf(Buffer::kQuery);
   task.queryHeadStride = program_.headDim;
-  task.turn = turnOf(step, unit.firstToken, step.queryNorm);
+  task.turn = turnOfQuery(step, unit.firstToken, unit.head * group);
   task.output = row(Buffer::kHeads, unit.firstToken) + unit.head * group * program_.valueDim;
   task.outputTokenStride = program_.widthOf(Buffer::kHeads);
   task.outputHeadStride = program_.valueDim;
@@ -189,8 +218,9 @@ void CpuExecutable::attendUnit(const AttendStep& step, const AttentionUnit& unit
   task.headDim = program_.headDim;
   task.firstPosition = first.position;
   task.window = step.window;
+  task.seenEnd = program_.isCausal ? 0 : seenEnd;
   task.keyBlocks = space.keys.data();
-  task.valueBlocks = space.values.data();
+  task.valueBlocks = cache_.hasValues() ? space.values.data() : nullptr;
   task.type = cache_.type();
   task.scale = step.scale;
   task.softcap = step.softcap;

@@ -34,7 +34,8 @@ std::uint64_t CpuExecutable::workBytesFor(const model::Program& program, const k
              sizeof(float);
   }
   bytes += hiddenBytes(program, options);
-  const std::int64_t widest = std::max({program.width, program.hidden, program.heads * program.valueDim});
+  const std::int64_t widest = std::max({program.width, program.hidden, program.latent.queryRank,
+                                        program.heads * std::max(program.valueDim, program.latent.value)});
   bytes += ActivationSpace::bytesFor(options.batchTokens, widest, options.batchTokens);
   bytes +=
       static_cast<std::uint64_t>(threads) * ActivationSpace::bytesFor(kPrivateTokens, widest, kPrivateTokens);
@@ -42,6 +43,8 @@ std::uint64_t CpuExecutable::workBytesFor(const model::Program& program, const k
   const AttentionRoom room = attentionRoom(program, kernels, blocks, threads);
   bytes += (static_cast<std::uint64_t>(threads) * room.scratchFloats + room.partialFloats) * sizeof(float);
   bytes += ExpertRoom::bytesFor(ExpertSizes::of(program), options.batchTokens, kPrivateTokens, threads);
+  bytes += static_cast<std::uint64_t>(threads) *
+           ActivationSpace::bytesFor(kLatentTokens, widestLatent(program), 0);
   return bytes;
 }
 
@@ -80,6 +83,7 @@ base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr
                ActivationSpace::make(options.batchTokens, e.plan_.widestInput, options.batchTokens));
   for (std::int32_t worker = 0; worker < threads; ++worker) {
     Worker space;
+    QUERN_ASSIGN(space.latent, ActivationSpace::make(kLatentTokens, widestLatent(program), 0));
     QUERN_ASSIGN(space.input, ActivationSpace::make(kPrivateTokens, e.plan_.widestInput, kPrivateTokens));
     e.workers_.push_back(std::move(space));
   }
@@ -101,7 +105,7 @@ base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr
     std::vector<kernels::cpu::PackedMatrix> matrices;
     for (const Step& step : e.plan_.body) {
       if (const auto* experts = std::get_if<ExpertsStep>(&step)) {
-        for (const PackedExperts* each : {&experts->gate, &experts->up, &experts->down}) {
+        for (const PackedStack* each : {&experts->gate, &experts->up, &experts->down}) {
           matrices.push_back(each->matrix);
         }
       }
@@ -126,8 +130,8 @@ std::uint64_t CpuExecutable::bytesPerToken(std::int32_t position) const {
     if (const auto* attention = std::get_if<AttendStep>(&step)) {
       const std::int32_t all = position + 1;
       const std::int32_t seen = attention->window > 0 ? std::min(all, attention->window) : all;
-      bytes += 2ULL * static_cast<std::uint64_t>(seen) * static_cast<std::uint64_t>(program_.kvHeads) *
-               cache_.rowBytes();
+      bytes += static_cast<std::uint64_t>(seen) * static_cast<std::uint64_t>(program_.kvHeads) *
+               cache_.tokenBytes();
     }
   }
   return bytes;
@@ -227,13 +231,23 @@ base::Result<void> CpuExecutable::check(const Batch& batch) const {
     if (slice.logitRows < 0 || static_cast<std::size_t>(slice.logitRows) > slice.tokens.size()) {
       return invalid("A slice asks for more rows of logits than it has tokens.");
     }
+    if (slice.logitRows > 0 && plan_.head.empty()) {
+      return invalid("This model has hidden states to give, but no logits.");
+    }
     rows += static_cast<std::size_t>(slice.logitRows);
     if (slice.hiddenRows < 0 || static_cast<std::size_t>(slice.hiddenRows) > slice.tokens.size()) {
       return invalid("A slice asks for more hidden states than it has tokens.");
     }
     hiddenRows += static_cast<std::size_t>(slice.hiddenRows);
     if (slice.firstPosition < 0) return invalid("A slice begins before its sequence does.");
+    if (!program_.isCausal && slice.firstPosition != 0) {
+      return invalid("This model reads a text as a whole, but a slice goes on with one.");
+    }
     const std::size_t end = static_cast<std::size_t>(slice.firstPosition) + slice.tokens.size();
+    if (program_.mostPositions > 0 && end > static_cast<std::size_t>(program_.mostPositions)) {
+      return invalid("A slice ends at position " + base::grouped(end) + "; this model knows " +
+                     base::grouped(static_cast<std::uint64_t>(program_.mostPositions)) + " positions.");
+    }
     const std::size_t blocks = (end + kKvBlockTokens - 1) / kKvBlockTokens;
     if (slice.blockTable.size() < blocks || blocks > static_cast<std::size_t>(cache_.blocks())) {
       return invalid("A slice ends at position " + base::grouped(end) +
@@ -322,12 +336,20 @@ void CpuExecutable::work(std::int32_t worker) {
             if constexpr (std::is_same_v<T, EmbedStep>) {
               overTokens(phase, tokens, [&](std::int64_t token) { embed(one, token); });
             }
+            if constexpr (std::is_same_v<T, NormStep>) {
+              const std::int64_t width = program_.widthOf(one.buffer);
+              overTokens(phase, tokens, [&](std::int64_t token) {
+                norm(one.norm, row(one.buffer, token), width, row(one.buffer, token));
+              });
+            }
             if constexpr (std::is_same_v<T, NormAddStep>) {
               overTokens(phase, tokens, [&](std::int64_t token) { normAdd(one, token); });
             }
             if constexpr (std::is_same_v<T, ProjectStep>) project(one, worker, phase, head);
             if constexpr (std::is_same_v<T, AttendStep>) attend(one, worker, phase);
             if constexpr (std::is_same_v<T, ExpertsStep>) experts(one, worker, phase);
+            if constexpr (std::is_same_v<T, AbsorbKeysStep>) absorbKeys(one, worker, phase);
+            if constexpr (std::is_same_v<T, ExpandValuesStep>) expandValues(one, worker, phase);
           },
           step);
     }
@@ -337,11 +359,18 @@ void CpuExecutable::work(std::int32_t worker) {
 void CpuExecutable::embed(const EmbedStep& step, std::int64_t t) {
   const Token& token = tokens_[static_cast<std::size_t>(t)];
   float* x = row(Buffer::kResidual, t);
-  kernels::reference::dequantizeRow(step.type, step.rows + static_cast<std::size_t>(token.id) * step.rowBytes,
-                                    x, static_cast<std::size_t>(program_.width));
+  const auto width = static_cast<std::size_t>(program_.width);
+  kernels::reference::dequantizeRow(step.tokens.type, step.tokens.row(token.id), x, width);
   if (step.scale != 1.0F) {
     for (std::int32_t i = 0; i < program_.width; ++i) x[i] *= step.scale;
   }
+  if (step.positions.rows != nullptr) {
+    float* position = row(Buffer::kNormed, t);  // which is empty as yet
+    kernels::reference::dequantizeRow(step.positions.type, step.positions.row(token.position), position,
+                                      width);
+    kernels_.add(x, position, program_.width);
+  }
+  if (step.constant != nullptr) kernels_.add(x, step.constant, program_.width);
   for (std::size_t r = 0; r < program_.ropes.size(); ++r) {
     const model::Rope& rope = program_.ropes[r];
     const std::vector<float>& frequencies = longRope_[r] ? rope.longFrequencies : rope.frequencies;
@@ -354,9 +383,17 @@ void CpuExecutable::embed(const EmbedStep& step, std::int64_t t) {
   }
 }
 
+void CpuExecutable::norm(const NormWeights& norm, const float* x, std::int64_t width, float* out) const {
+  if (norm.isCentred) {
+    kernels_.layerNorm(x, norm.weight, norm.bias, norm.epsilon, width, out);
+  } else {
+    kernels_.rmsNorm(x, norm.weight, norm.epsilon, width, out);
+  }
+}
+
 void CpuExecutable::normAdd(const NormAddStep& step, std::int64_t token) {
   float* normed = row(step.in, token);
-  kernels_.rmsNorm(normed, step.weight, step.epsilon, program_.width, normed);
+  norm(step.norm, normed, program_.width, normed);
   kernels_.add(row(Buffer::kResidual, token), normed, program_.width);
 }
 
@@ -374,7 +411,7 @@ void CpuExecutable::keepHidden(std::size_t& phase) {
     if (normed == nullptr) {
       std::copy_n(row(Buffer::kResidual, token), width, to);
     } else {
-      kernels_.rmsNorm(row(normed->in, token), normed->norm, normed->epsilon, width, to);
+      norm(normed->norm, row(normed->in, token), width, to);
     }
   });
 }
@@ -391,6 +428,7 @@ void CpuExecutable::prepare(const ProjectStep& step, std::int64_t token, std::in
   float* values = isPassing ? workers_[static_cast<std::size_t>(worker)].input.values(0, cols)
                             : space.values(token, cols);
   const float* prepared = values;
+  const float* up = step.hasUp ? row(Buffer::kUp, source) : nullptr;
   switch (step.prepare) {
     case Prepare::kNone:
       if (isPassing) {
@@ -400,13 +438,16 @@ void CpuExecutable::prepare(const ProjectStep& step, std::int64_t token, std::in
       }
       break;
     case Prepare::kNorm:
-      kernels_.rmsNorm(row(step.in, source), step.norm, step.epsilon, cols, values);
+      norm(step.norm, row(step.in, source), cols, values);
       break;
     case Prepare::kSilu:
-      kernels_.siluMul(row(Buffer::kGate, source), row(Buffer::kUp, source), values, cols);
+      kernels_.siluMul(row(Buffer::kGate, source), up, values, cols);
       break;
     case Prepare::kGelu:
-      kernels_.geluMul(row(Buffer::kGate, source), row(Buffer::kUp, source), values, cols);
+      kernels_.geluMul(row(Buffer::kGate, source), up, values, cols);
+      break;
+    case Prepare::kGeluErf:
+      kernels_.geluErfMul(row(Buffer::kGate, source), up, values, cols);
       break;
     case Prepare::kSwigluOai:
       kernels_.swigluOai(row(Buffer::kGate, source), row(Buffer::kUp, source), values, cols);

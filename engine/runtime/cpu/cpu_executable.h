@@ -34,7 +34,15 @@ inline constexpr std::int64_t kTilesAShare = 6;
 inline constexpr std::int64_t kActivationBytes = 512 << 10;
 /// To be raised with every change to kernels, plan or cache layout after which a token's key or value may
 /// differ in a bit: contents of the cache that were kept on disk are then not used again.
-inline constexpr int kCpuArithmetic = 1;
+inline constexpr int kCpuArithmetic = 2;
+
+/// Tokens of one head that are multiplied together in latent attention: their rows and the head's matrix stay
+/// in a second-level cache.
+inline constexpr std::int64_t kLatentTokens = 32;
+/// Floats of the widest input of a head's matrix; 0 without latent attention.
+inline std::int64_t widestLatent(const model::Program& program) {
+  return std::max(program.latent.rank, program.latent.plain);
+}
 
 class CpuExecutable : public Executable {
  public:
@@ -50,6 +58,7 @@ class CpuExecutable : public Executable {
   base::Result<void> run(const Batch& batch) override;
   std::span<float> logits(std::int32_t index) override;
   std::span<const float> hidden(std::int32_t index) const override;
+  bool readsWholeTexts() const override { return !program_.isCausal; }
   std::int32_t vocabularySize() const override { return program_.vocabulary; }
   std::int32_t hiddenWidth() const override { return program_.width; }
   bool promptsAreDecodes() const override;
@@ -94,6 +103,12 @@ class CpuExecutable : public Executable {
     std::int32_t split = kNotSplit;  ///< in splits_, when other units have the other chunks
   };
   static constexpr std::int32_t kNotSplit = -1;
+  /// Where the vectors of a head lie: from float `offset` of each of its `stride` in a row of the buffer.
+  struct HeadPart {
+    model::Buffer buffer;
+    std::int64_t stride;
+    std::int64_t offset;
+  };
   /// What the units that share a sequence along its length have in common.
   struct AttentionSplit {
     std::atomic<std::int32_t> done{0};  ///< units, over all layers of a run
@@ -103,6 +118,7 @@ class CpuExecutable : public Executable {
   /// What a worker has for itself, so that small batches need no phase between preparing and multiplying.
   struct Worker {
     ActivationSpace input;
+    ActivationSpace latent;                      ///< kLatentTokens rows of one head
     AlignedBuffer attention;                     ///< floats of scratch
     std::vector<const std::byte*> keys, values;  ///< block pointers of the unit at hand
   };
@@ -116,6 +132,7 @@ class CpuExecutable : public Executable {
   void work(std::int32_t worker);
 
   void embed(const EmbedStep& step, std::int64_t token);
+  void norm(const NormWeights& norm, const float* x, std::int64_t width, float* out) const;
   void normAdd(const NormAddStep& step, std::int64_t token);
   void keepHidden(std::size_t& phase);
   void project(const ProjectStep& step, std::int32_t worker, std::size_t& phase, bool head);
@@ -126,13 +143,17 @@ class CpuExecutable : public Executable {
   const float* scaled(const ProjectStep& step, const float* prepared, std::int64_t token, float* values);
   void attend(const AttendStep& step, std::int32_t worker, std::size_t& phase);
   void experts(const ExpertsStep& step, std::int32_t worker, std::size_t& phase);
+  void absorbKeys(const AbsorbKeysStep& step, std::int32_t worker, std::size_t& phase);
+  void expandValues(const ExpandValuesStep& step, std::int32_t worker, std::size_t& phase);
+  void projectHead(const PackedStack& weights, std::int32_t head, const HeadPart& in, const HeadPart& out,
+                   ActivationSpace& space);
   void chooseFor(const ExpertsStep& step, std::int64_t token, Routing& routing, std::vector<float>& scratch);
   void groupPairs(const ExpertsStep& step, Routing& routing);
   void prepareInput(const ExpertsStep& step, std::int64_t token, const Routing& routing,
                     ActivationSpace& space, std::vector<float>& row);
   void prepareHidden(const ExpertsStep& step, std::int64_t pair, const Routing& routing,
                      ActivationSpace& space, std::vector<float>& row);
-  void multiplyExpert(const PackedExperts& weights, std::int64_t firstTile, std::int64_t lastTile,
+  void multiplyExpert(const PackedStack& weights, std::int64_t firstTile, std::int64_t lastTile,
                       const ExpertGroup& group, ActivationSpace& space, float* out, std::int64_t stride);
   void addUpExperts(const ExpertsStep& step, const Routing& routing, std::int64_t firstTile,
                     std::int64_t lastTile);
@@ -155,9 +176,13 @@ class CpuExecutable : public Executable {
                                      std::int32_t blocks, std::int32_t threads);
   base::Result<void> makeAttention();
   void addUnit(AttentionUnit unit, std::int32_t parts, std::int32_t& splits, std::size_t& partials);
+  std::int32_t seenEndOf(const AttentionUnit& unit) const;
   void storeToken(const AttendStep& step, std::int64_t token, std::int32_t firstHead, std::int32_t heads);
   void attendUnit(const AttendStep& step, const AttentionUnit& unit, Worker& space);
-  kernels::cpu::HeadTurn turnOf(const AttendStep& step, std::int64_t token, const float* norm) const;
+  kernels::cpu::HeadTurn turnOf(const AttendStep& step, std::int64_t token) const;
+  kernels::cpu::HeadTurn turnOfQuery(const AttendStep& step, std::int64_t token,
+                                     std::int32_t firstHead) const;
+  kernels::cpu::HeadTurn turnOfKey(const AttendStep& step, std::int64_t token, std::int32_t head) const;
 
   float* row(model::Buffer buffer, std::int64_t token) {
     return buffers_[static_cast<std::size_t>(buffer)].as<float>() + token * program_.widthOf(buffer);

@@ -146,6 +146,9 @@ void CpuExecutable::prepareHidden(const ExpertsStep& step, std::int64_t pair, co
     case model::Activation::kGeluTanh:
       kernels_.geluMul(gate, up, values, cols);
       break;
+    case model::Activation::kGeluErf:
+      kernels_.geluErfMul(gate, up, values, cols);
+      break;
     case model::Activation::kSwigluOai:
       kernels_.swigluOai(gate, up, values, cols);
       break;
@@ -160,9 +163,9 @@ void CpuExecutable::prepareHidden(const ExpertsStep& step, std::int64_t pair, co
 }
 
 /// Rows of tiles [firstTile, lastTile) of one expert's matrix times all of its pairs.
-void CpuExecutable::multiplyExpert(const PackedExperts& weights, std::int64_t firstTile,
-                                   std::int64_t lastTile, const ExpertGroup& group, ActivationSpace& space,
-                                   float* out, std::int64_t stride) {
+void CpuExecutable::multiplyExpert(const PackedStack& weights, std::int64_t firstTile, std::int64_t lastTile,
+                                   const ExpertGroup& group, ActivationSpace& space, float* out,
+                                   std::int64_t stride) {
   const kernels::cpu::PackedMatrix matrix = weights.of(group.expert);
   const std::int64_t cols = matrix.cols;
   const std::int64_t rowBegin = firstTile * kRowTile;

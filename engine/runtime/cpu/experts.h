@@ -14,11 +14,12 @@
 
 namespace quern::engine::runtime {
 
-/// One matrix of every expert, each packed by itself, one behind the other.
-struct PackedExperts {
+/// One matrix of every expert (or of every head), each packed by itself, one behind the other.
+struct PackedStack {
   kernels::cpu::PackedMatrix matrix;  ///< the first expert's
-  std::size_t stride = 0;             ///< bytes from one expert to the next
-  const float* bias = nullptr;        ///< [experts, rows], or null
+  std::int32_t count = 0;
+  std::size_t stride = 0;       ///< bytes from one expert to the next
+  const float* bias = nullptr;  ///< [experts, rows], or null
 
   kernels::cpu::PackedMatrix of(std::int32_t expert) const {
     kernels::cpu::PackedMatrix one = matrix;
@@ -41,7 +42,7 @@ struct ExpertsStep {
   model::ExpertChoice choice;
   const float* choiceBias = nullptr;  ///< [experts], or null
   model::Activation activation = model::Activation::kSilu;
-  PackedExperts gate, up, down;
+  PackedStack gate, up, down;
   /// How the inputs of gate and up, and of down, are read.
   struct Reading {
     bool quantized = false;

@@ -31,7 +31,7 @@ inline kernels::cpu::KvType kernelType(KvCacheType type) {
 class KvCache {
  public:
   static std::uint64_t bytesFor(const model::Program& program, KvCacheType type, std::int32_t blocks) {
-    return 2 * static_cast<std::uint64_t>(blocks) * strideBytes(program, type);
+    return halves(program) * static_cast<std::uint64_t>(blocks) * strideBytes(program, type);
   }
 
   static base::Result<KvCache> make(const model::Program& program, KvCacheType type, std::int32_t blocks) {
@@ -43,42 +43,49 @@ class KvCache {
     cache.headBytes_ = headBytes(program, type);
     cache.strideBytes_ = strideBytes(program, type);
     cache.halfBytes_ = cache.strideBytes_ - cache.headBytes_;
-    QUERN_ASSIGN(cache.keys_, AlignedBuffer::allocate(bytesFor(program, type, blocks) / 2));
-    QUERN_ASSIGN(cache.values_, AlignedBuffer::allocate(bytesFor(program, type, blocks) / 2));
+    const std::uint64_t half = static_cast<std::uint64_t>(blocks) * cache.strideBytes_;
+    cache.hasValues_ = !program.valuesAreKeys();
+    QUERN_ASSIGN(cache.keys_, AlignedBuffer::allocate(half));
+    QUERN_ASSIGN(cache.values_, AlignedBuffer::allocate(cache.hasValues_ ? half : 0));
     return cache;
   }
 
   kernels::cpu::KvType type() const { return type_; }
   std::int32_t blocks() const { return blocks_; }
   std::uint64_t sizeBytes() const { return keys_.size() + values_.size(); }
-  /// Bytes that a token's key or value of one head takes.
-  std::size_t rowBytes() const { return rowBytes_; }
+  /// Bytes that a token takes for one head: its key and, where the cache has values, its value.
+  std::size_t tokenBytes() const { return hasValues_ ? 2 * rowBytes_ : rowBytes_; }
+  /// False where keys are values, too (model::LatentSizes).
+  bool hasValues() const { return hasValues_; }
 
   /// A head's part of a block.
   std::byte* keys(std::int32_t layer, std::uint32_t block, std::int32_t head) {
     return keys_.data() + offset(layer, block, head);
   }
+  /// Null where there are none.
   std::byte* values(std::int32_t layer, std::uint32_t block, std::int32_t head) {
+    if (!hasValues_) return nullptr;
     return values_.data() + offset(layer, block, head);
   }
 
   void copyBlock(std::uint32_t from, std::uint32_t to) {
     std::memcpy(keys(0, to, 0), keys(0, from, 0), halfBytes_);
-    std::memcpy(values(0, to, 0), values(0, from, 0), halfBytes_);
+    if (hasValues_) std::memcpy(values(0, to, 0), values(0, from, 0), halfBytes_);
   }
 
   /// A block's contents: all of its keys, then all of its values.
-  std::size_t blockBytes() const { return 2 * halfBytes_; }
+  std::size_t blockBytes() const { return hasValues_ ? 2 * halfBytes_ : halfBytes_; }
   void readBlock(std::uint32_t block, std::byte* to) const {
     std::memcpy(to, keys_.data() + offset(0, block, 0), halfBytes_);
-    std::memcpy(to + halfBytes_, values_.data() + offset(0, block, 0), halfBytes_);
+    if (hasValues_) std::memcpy(to + halfBytes_, values_.data() + offset(0, block, 0), halfBytes_);
   }
   void writeBlock(std::uint32_t block, const std::byte* from) {
     std::memcpy(keys(0, block, 0), from, halfBytes_);
-    std::memcpy(values(0, block, 0), from + halfBytes_, halfBytes_);
+    if (hasValues_) std::memcpy(values(0, block, 0), from + halfBytes_, halfBytes_);
   }
 
  private:
+  static std::uint64_t halves(const model::Program& program) { return program.valuesAreKeys() ? 1 : 2; }
   static std::size_t headBytes(const model::Program& program, KvCacheType type) {
     return kKvBlockTokens * kernels::cpu::kvRowBytes(kernelType(type), program.headDim);
   }
@@ -100,6 +107,7 @@ class KvCache {
   std::size_t headBytes_ = 0;
   std::size_t strideBytes_ = 0;
   std::size_t halfBytes_ = 0;  ///< a block's keys, or its values
+  bool hasValues_ = true;
   AlignedBuffer keys_;
   AlignedBuffer values_;
 };

@@ -34,23 +34,24 @@ class PlanCompiler {
     const model::Activate* activate = nullptr;
     for (const model::Operation& operation : from) {
       if (const auto* embed = std::get_if<model::Embed>(&operation)) {
-        const gguf::Tensor& table = *file_.tensor(embed->tensor);
-        if (!kernels::dtypeInfo(table.type)->decodable) {
-          return base::Error(
-              base::ErrorCode::kUnsupported,
-              "The model's tensor \"" + embed->tensor + "\" is stored as " +
-                  std::string(kernels::dtypeInfo(table.type)->name) +
-                  ", which Quern cannot decode. A Q4_K_M or Q8_0 file of the same model works.");
-        }
-        plan_.embedRowBytes = table.data.size() / table.rows();
-        to.emplace_back(EmbedStep{table.type, table.data.data(), plan_.embedRowBytes, embed->scale});
+        EmbedStep step;
+        QUERN_ASSIGN(step.tokens, table(embed->tensor));
+        step.scale = embed->scale;
+        QUERN_ASSIGN(step.positions, table(embed->positions));
+        QUERN_ASSIGN(step.constant, vector(embed->constant));
+        plan_.embedRowBytes = step.tokens.rowBytes + step.positions.rowBytes;
+        to.emplace_back(step);
       } else if (const auto* found = std::get_if<model::Norm>(&operation)) {
-        if (!found->addToResidual) {
+        if (!found->addToResidual && found->in != found->out) {
           norm = found;
           continue;
         }
-        QUERN_ASSIGN(const float* weight, vector(found->weight));
-        to.emplace_back(NormAddStep{found->in, weight, found->epsilon});
+        QUERN_ASSIGN(const NormWeights weights, normWeights(*found));
+        if (found->addToResidual) {
+          to.emplace_back(NormAddStep{found->in, weights});
+        } else {
+          to.emplace_back(NormStep{found->in, weights});
+        }
       } else if (const auto* act = std::get_if<model::Activate>(&operation)) {
         activate = act;
       } else if (const auto* project = std::get_if<model::Project>(&operation)) {
@@ -58,10 +59,10 @@ class PlanCompiler {
         if (project->in == model::Buffer::kNormed && norm != nullptr) {
           step.prepare = ProjectStep::Prepare::kNorm;
           step.in = norm->in;
-          step.epsilon = norm->epsilon;
-          QUERN_ASSIGN(step.norm, vector(norm->weight));
+          QUERN_ASSIGN(step.norm, normWeights(*norm));
         } else if (project->in == model::Buffer::kHidden && activate != nullptr) {
           step.prepare = preparation(activate->activation);
+          step.hasUp = activate->isGated;
         }
         step.scale = project->scale;
         step.isGated = project->isGated;
@@ -70,8 +71,12 @@ class PlanCompiler {
         QUERN_ASSIGN(const float* queryNorm, vector(attend->queryNorm));
         QUERN_ASSIGN(const float* keyNorm, vector(attend->keyNorm));
         QUERN_ASSIGN(const float* sinks, vector(attend->sinks));
-        to.emplace_back(AttendStep{attend->layer, attend->rope, queryNorm, keyNorm, attend->epsilon,
-                                   attend->scale, attend->softcap, attend->window, sinks});
+        AttendStep step{attend->layer, attend->rope,    queryNorm,      keyNorm, attend->epsilon,
+                        attend->scale, attend->softcap, attend->window, sinks};
+        step.isCentred = attend->isCentred;
+        step.queryNormStride = headStride(attend->queryNorm);
+        step.keyNormStride = headStride(attend->keyNorm);
+        to.emplace_back(step);
       } else if (const auto* mix = std::get_if<model::Experts>(&operation)) {
         QUERN_ASSIGN(ExpertsStep step, experts(*mix));
         if (mix->in == model::Buffer::kNormed && norm != nullptr) {
@@ -79,6 +84,16 @@ class PlanCompiler {
           step.epsilon = norm->epsilon;
           QUERN_ASSIGN(step.norm, vector(norm->weight));
         }
+        to.emplace_back(std::move(step));
+      } else if (const auto* absorb = std::get_if<model::AbsorbKeys>(&operation)) {
+        AbsorbKeysStep step;
+        step.epsilon = absorb->epsilon;
+        QUERN_ASSIGN(step.norm, vector(absorb->norm));
+        QUERN_ASSIGN(step.keys, packedStack(absorb->keys, program_.heads));
+        to.emplace_back(std::move(step));
+      } else if (const auto* expand = std::get_if<model::ExpandValues>(&operation)) {
+        ExpandValuesStep step;
+        QUERN_ASSIGN(step.values, packedStack(expand->values, program_.heads));
         to.emplace_back(std::move(step));
       }
     }
@@ -91,10 +106,36 @@ class PlanCompiler {
         return ProjectStep::Prepare::kSilu;
       case model::Activation::kGeluTanh:
         return ProjectStep::Prepare::kGelu;
+      case model::Activation::kGeluErf:
+        return ProjectStep::Prepare::kGeluErf;
       case model::Activation::kSwigluOai:
         return ProjectStep::Prepare::kSwigluOai;
     }
     return ProjectStep::Prepare::kNone;
+  }
+
+  /// A matrix of norms, one a head, or one vector for all.
+  std::int64_t headStride(const std::string& norm) const {
+    return !norm.empty() && file_.tensor(norm)->rows() > 1 ? program_.headDim : 0;
+  }
+
+  base::Result<NormWeights> normWeights(const model::Norm& norm) {
+    QUERN_ASSIGN(const float* weight, vector(norm.weight));
+    QUERN_ASSIGN(const float* bias, vector(norm.bias));
+    return NormWeights{weight, bias, norm.isCentred, norm.epsilon};
+  }
+
+  /// Rows that are looked up; none for the empty name.
+  base::Result<RowTable> table(const std::string& name) const {
+    if (name.empty()) return RowTable{};
+    const gguf::Tensor& tensor = *file_.tensor(name);
+    if (!kernels::dtypeInfo(tensor.type)->decodable) {
+      return base::Error(base::ErrorCode::kUnsupported,
+                         "The model's tensor \"" + name + "\" is stored as " +
+                             std::string(kernels::dtypeInfo(tensor.type)->name) +
+                             ", which Quern cannot decode. A Q4_K_M or Q8_0 file of the same model works.");
+    }
+    return RowTable{tensor.type, tensor.data.data(), tensor.data.size() / tensor.rows()};
   }
 
   base::Result<ExpertsStep> experts(const model::Experts& mix) {
@@ -105,22 +146,26 @@ class PlanCompiler {
     step.choice = mix.choice;
     step.activation = mix.activation;
     QUERN_ASSIGN(step.choiceBias, vector(mix.choice.bias));
-    QUERN_ASSIGN(step.gate, expertMatrices(mix.gate, mix.choice.experts, step.reads));
-    QUERN_ASSIGN(step.up, expertMatrices(mix.up, mix.choice.experts, step.reads));
-    QUERN_ASSIGN(step.down, expertMatrices(mix.down, mix.choice.experts, step.readsHidden));
+    QUERN_ASSIGN(step.gate, packedStack(mix.gate, mix.choice.experts));
+    QUERN_ASSIGN(step.up, packedStack(mix.up, mix.choice.experts));
+    QUERN_ASSIGN(step.down, packedStack(mix.down, mix.choice.experts));
+    for (const auto& [stack, reads] : {std::pair{&step.gate, &step.reads}, std::pair{&step.up, &step.reads},
+                                       std::pair{&step.down, &step.readsHidden}}) {
+      (kernels_.readsQuantized(stack->matrix.type) ? reads->quantized : reads->values) = true;
+    }
     return step;
   }
 
   /// One matrix of every expert, packed one by one: rows of different experts share no tile.
-  base::Result<PackedExperts> expertMatrices(const model::ExpertWeights& weights, std::int32_t experts,
-                                             ExpertsStep::Reading& reads) {
+  base::Result<PackedStack> packedStack(const model::StackedWeights& weights, std::int32_t count) {
     const gguf::Tensor& tensor = *file_.tensor(weights.tensor);
     const std::size_t bytes = kernels_.packedBytes(tensor.type, weights.rows, weights.cols);
-    const std::size_t sourceBytes = tensor.data.size() / static_cast<std::size_t>(experts);
-    PackedExperts packed;
+    const std::size_t sourceBytes = tensor.data.size() / static_cast<std::size_t>(count);
+    PackedStack packed;
     packed.matrix = {tensor.type, weights.rows, weights.cols, nullptr, bytes};
     packed.stride = aligned(bytes);
-    for (std::int32_t expert = 0; expert < experts; ++expert) {
+    packed.count = count;
+    for (std::int32_t expert = 0; expert < count; ++expert) {
       packings_.push_back({tensor.type,
                            tensor.data.subspan(static_cast<std::size_t>(expert) * sourceBytes, sourceBytes),
                            weights.rows, weights.cols, nullptr});
@@ -128,7 +173,6 @@ class PlanCompiler {
       plan_.packedBytes += packed.stride;
     }
     QUERN_ASSIGN(packed.bias, vector(weights.bias));
-    (kernels_.readsQuantized(tensor.type) ? reads.quantized : reads.values) = true;
     return packed;
   }
 
@@ -153,6 +197,7 @@ class PlanCompiler {
       packed.firstTile = step.tiles;
       if (!weights.bias.empty()) {
         QUERN_ASSIGN(const float* bias, vector(weights.bias));
+        for (float& value : plan_.vectors.back()) value *= project.scale;
         packed.bias = bias + weights.firstRow;
       }
       step.cols = weights.cols;
@@ -179,15 +224,21 @@ class PlanCompiler {
     return static_cast<const float*>(plan_.vectors.back().data());
   }
 
+  /// The stacks of a step in the order in which they were packed.
+  static std::vector<PackedStack*> stacksOf(Step& step) {
+    if (auto* mix = std::get_if<ExpertsStep>(&step)) return {&mix->gate, &mix->up, &mix->down};
+    if (auto* absorb = std::get_if<AbsorbKeysStep>(&step)) return {&absorb->keys};
+    if (auto* expand = std::get_if<ExpandValuesStep>(&step)) return {&expand->values};
+    return {};
+  }
+
   /// The matrices lie in the order of the steps, as their packings do.
   void place(std::vector<Step>& steps, std::size_t& next) {
     for (Step& step : steps) {
-      if (auto* mix = std::get_if<ExpertsStep>(&step)) {
-        for (PackedExperts* each : {&mix->gate, &mix->up, &mix->down}) {
-          each->matrix.data = plan_.packed.data() + offsets_[next];
-          for (std::int32_t expert = 0; expert < mix->choice.experts; ++expert, ++next) {
-            packings_[next].target = plan_.packed.data() + offsets_[next];
-          }
+      for (PackedStack* stack : stacksOf(step)) {
+        stack->matrix.data = plan_.packed.data() + offsets_[next];
+        for (std::int32_t i = 0; i < stack->count; ++i, ++next) {
+          packings_[next].target = plan_.packed.data() + offsets_[next];
         }
       }
       auto* project = std::get_if<ProjectStep>(&step);
@@ -244,9 +295,15 @@ base::Result<std::uint64_t> packedBytesOf(const gguf::File& file, const model::P
   for (const auto* operations : {&program.body, &program.head}) {
     for (const model::Operation& operation : *operations) {
       if (const auto* mix = std::get_if<model::Experts>(&operation)) {
-        for (const model::ExpertWeights* each : {&mix->gate, &mix->up, &mix->down}) {
+        for (const model::StackedWeights* each : {&mix->gate, &mix->up, &mix->down}) {
           QUERN_TRY(add(each->tensor, each->rows, each->cols, mix->choice.experts));
         }
+      }
+      if (const auto* absorb = std::get_if<model::AbsorbKeys>(&operation)) {
+        QUERN_TRY(add(absorb->keys.tensor, absorb->keys.rows, absorb->keys.cols, program.heads));
+      }
+      if (const auto* expand = std::get_if<model::ExpandValues>(&operation)) {
+        QUERN_TRY(add(expand->values.tensor, expand->values.rows, expand->values.cols, program.heads));
       }
       const auto* project = std::get_if<model::Project>(&operation);
       if (project == nullptr) continue;

@@ -18,18 +18,40 @@ namespace quern::engine::runtime {
 
 class ThreadPool;
 
-struct EmbedStep {
+/// Rows of a tensor in the file's mapping.
+struct RowTable {
   kernels::DType type = kernels::DType::kF32;
-  const std::byte* rows = nullptr;  ///< in the file's mapping
+  const std::byte* rows = nullptr;  ///< null: there is none
   std::size_t rowBytes = 0;
-  float scale = 1.0F;
+
+  const std::byte* row(std::int32_t index) const { return rows + static_cast<std::size_t>(index) * rowBytes; }
 };
 
-/// residual += norm(in) · weight
+struct EmbedStep {
+  RowTable tokens;
+  float scale = 1.0F;
+  RowTable positions;
+  const float* constant = nullptr;  ///< added to every token
+};
+
+/// x / rms(x) · weight, or, centred, (x − mean) / deviation · weight + bias.
+struct NormWeights {
+  const float* weight = nullptr;
+  const float* bias = nullptr;
+  bool isCentred = false;
+  float epsilon = 0;
+};
+
+/// A buffer is normed in place.
+struct NormStep {
+  model::Buffer buffer = model::Buffer::kResidual;
+  NormWeights norm;
+};
+
+/// residual += norm(in)
 struct NormAddStep {
   model::Buffer in = model::Buffer::kProjected;
-  const float* weight = nullptr;
-  float epsilon = 0;
+  NormWeights norm;
 };
 
 struct PackedProjection {
@@ -43,12 +65,12 @@ struct PackedProjection {
 /// Prepares its input (norm or activation, then int8) and multiplies. The tiles of all matrices are shared
 /// out together.
 struct ProjectStep {
-  enum class Prepare : std::uint8_t { kNone, kNorm, kSilu, kGelu, kSwigluOai };
+  enum class Prepare : std::uint8_t { kNone, kNorm, kSilu, kGelu, kGeluErf, kSwigluOai };
   Prepare prepare = Prepare::kNone;
   model::Buffer in = model::Buffer::kNormed;  ///< kNone and kNorm; activations read gate and up
-  const float* norm = nullptr;
-  float epsilon = 0;
-  float scale = 1.0F;    ///< multiplies the input
+  bool hasUp = true;                          ///< otherwise they read gate only
+  NormWeights norm;
+  float scale = 1.0F;    ///< multiplies what was prepared; biases have it already
   bool isGated = false;  ///< and so does sigmoid(kSharedGate)
   std::int64_t cols = 0;
   bool quantizes = false;    ///< some output reads int8 activations
@@ -67,9 +89,24 @@ struct AttendStep {
   float softcap = 0.0F;
   std::int32_t window = 0;
   const float* sinks = nullptr;  ///< [heads], or null
+  bool isCentred = false;
+  /// Floats from one head's norm to the next one's.
+  std::int64_t queryNormStride = 0;
+  std::int64_t keyNormStride = 0;
 };
 
-using Step = std::variant<EmbedStep, NormAddStep, ProjectStep, AttendStep, ExpertsStep>;
+struct AbsorbKeysStep {
+  PackedStack keys;  ///< one matrix a head
+  const float* norm = nullptr;
+  float epsilon = 0;
+};
+
+struct ExpandValuesStep {
+  PackedStack values;  ///< one matrix a head
+};
+
+using Step = std::variant<EmbedStep, NormStep, NormAddStep, ProjectStep, AttendStep, ExpertsStep,
+                          AbsorbKeysStep, ExpandValuesStep>;
 
 struct Plan {
   std::vector<Step> body;
