@@ -40,8 +40,9 @@ TEST_P(Families, BecomeWhatLlamaCppMakesOfThem) {
     const auto file = *gguf::File::open(out);
 
     testing_expected::expectFile(*file, expected);
+    // Those that are run, too (logits_test.cpp), are shaped as the engine wants them.
     const auto known = model::supportedArchitectures();
-    if (report->kind == "model" &&
+    if (report->kind == "model" && fs::exists(kFolder / GetParam() / "logits.json") &&
         std::find(known.begin(), known.end(), report->architecture) != known.end()) {
       const auto program = model::buildProgram(*file);
       EXPECT_TRUE(program) << program.error().describe();
