@@ -43,12 +43,18 @@ void collect(const Json& component, Cuts& cuts) {
 
 }  // namespace
 
-base::Result<std::string> pretokenizerOf(const Json& tokenizer) {
+base::Result<std::string> pretokenizerOf(const Json& tokenizer, std::vector<std::string>& notes) {
   Cuts cuts;
   collect(member(tokenizer, "pre_tokenizer"), cuts);
   const bool whole = member(member(tokenizer, "model"), "ignore_merges") == true;
   if (cuts.unknown.empty()) {
     if (const auto name = tokenizer::pretokenizerName(cuts.patterns, whole)) return std::string(*name);
+    if (const auto name = tokenizer::pretokenizerName(cuts.patterns, !whole)) {
+      notes.push_back("The tokenizer " + std::string(whole ? "takes" : "does not take") +
+                      " words that are tokens whole, other than models of the kind \"" + std::string(*name) +
+                      "\"; that matters only for tokens that no merges make.");
+      return std::string(*name);
+    }
   }
   std::string listed = cuts.unknown;
   for (const std::string& pattern : cuts.patterns) {

@@ -13,6 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMostTemplateBytes = 4U << 20;
+constexpr const char* kEotKey = "tokenizer.ggml.eot_token_id";
 
 struct Role {
   const char* name;  ///< "<name>_token" in tokenizer_config.json, "<name>_token_id" in config.json
@@ -57,8 +58,14 @@ class Roles {
         metadata.set(std::string("tokenizer.ggml.") + role.key, static_cast<std::uint32_t>(*id));
       }
     }
+    if (const auto id = texts_["eot"].empty() ? std::nullopt : idOf("eot")) {
+      metadata.set(kEotKey, static_cast<std::uint32_t>(*id));
+      hasEot_ = true;
+    }
     for (const auto& [name, add] : adds_) metadata.set("tokenizer.ggml.add_" + name + "_token", add);
   }
+
+  bool hasEot() const { return hasEot_; }
 
   std::optional<std::uint64_t> idOf(const std::string& name) {
     if (!texts_[name].empty()) {
@@ -100,10 +107,12 @@ class Roles {
       if (texts_["bos"].empty()) texts_["bos"] = first;
       adds_["bos"] = first == texts_["bos"] || first == texts_["cls"];
     }
-    if (!last.empty()) {
-      if (texts_["eos"].empty()) texts_["eos"] = last;
-      adds_["eos"] = last == texts_["eos"] || last == texts_["sep"];
-    }
+    if (last.empty()) return;
+    // What ends every text counts as its end; what tokenizer_config.json calls so then ends an answer.
+    if (!texts_["eos"].empty() && last != texts_["eos"] && last != texts_["sep"])
+      texts_["eot"] = texts_["eos"];
+    if (last != texts_["sep"] || texts_["eos"].empty()) texts_["eos"] = last;
+    adds_["eos"] = true;
   }
 
   /// Between two texts stands the end of the first, and where there are two tokens a separator, too.
@@ -128,14 +137,17 @@ class Roles {
   const VocabularyData& vocabulary_;
   std::map<std::string, std::string> texts_;
   std::map<std::string, bool> adds_;
+  bool hasEot_ = false;
 };
 
 /// Answers also end at what generation_config.json lists beside EOS.
-void describeEnds(const Json& generation, std::optional<std::uint64_t> end, const VocabularyData& vocabulary,
+void describeEnds(const Json& generation, Roles& roles, const VocabularyData& vocabulary,
                   Metadata& metadata) {
+  const auto end = roles.idOf("eos");
   const Json& list = member(generation, "eos_token_id");
   if (!list.is_array()) return;
-  std::vector<const char*> keys = {"tokenizer.ggml.eom_token_id", "tokenizer.ggml.eot_token_id"};
+  std::vector<const char*> keys = {"tokenizer.ggml.eom_token_id"};
+  if (!roles.hasEot()) keys.push_back(kEotKey);
   for (const Json& id : list) {
     if (keys.empty() || !id.is_number_unsigned()) continue;
     const auto value = id.get<std::uint64_t>();
@@ -186,7 +198,7 @@ base::Result<void> describeSpecialTokens(const fs::path& folder, const Config& c
   QUERN_ASSIGN(const Json generation, readOptionalJson(folder / "generation_config.json"));
   Roles roles(tokenizerConfig, config.json(), vocabulary);
   roles.writeTo(metadata);
-  describeEnds(generation, roles.idOf("eos"), vocabulary, metadata);
+  describeEnds(generation, roles, vocabulary, metadata);
   return describeTemplates(folder, tokenizerConfig, metadata);
 }
 

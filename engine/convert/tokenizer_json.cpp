@@ -155,7 +155,7 @@ base::Result<VocabularyData> byteLevel(const Json& tokenizer) {
     vocabulary.notes.emplace_back(
         "The tokenizer composes characters first (NFC); a GGUF file cannot say that.");
   }
-  QUERN_ASSIGN(vocabulary.pre, pretokenizerOf(tokenizer));
+  QUERN_ASSIGN(vocabulary.pre, pretokenizerOf(tokenizer, vocabulary.notes));
   const Json& model = member(tokenizer, "model");
   QUERN_TRY(readVocab(model, vocabulary));
   QUERN_TRY(readMerges(model, vocabulary));

@@ -184,6 +184,12 @@ base::Result<VocabularyData> readVocabulary(const fs::path& folder, std::uint64_
   // it.
   const bool unigram = textOf(member(tokenizer, "model"), "type") == "Unigram";
   if (!model.empty() && !(hasJson && (unigram || isByteLevel(tokenizer)))) {
+    if (model.filename() == "sentencepiece.bpe.model") {
+      return base::Error(
+          base::ErrorCode::kUnsupported,
+          "The model's tokens have other ids than in its sentencepiece.bpe.model; download its "
+          "tokenizer.json, too.");
+    }
     QUERN_ASSIGN(const std::string bytes, readText(model, kMostModelBytes));
     QUERN_ASSIGN(vocabulary, fromSentencePiece(bytes));
   } else if (hasJson) {

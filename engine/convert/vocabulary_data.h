@@ -63,9 +63,10 @@ base::Result<VocabularyData> fromSentencePiece(std::string_view bytes);
 /// BERT's vocab.txt: a token a line.
 base::Result<VocabularyData> fromVocabTxt(std::string_view text, bool lowercase);
 
-/// The name in `tokenizer.ggml.pre` of tokenizer.json's "pre_tokenizer". Errors: kUnsupported with the
-/// patterns.
-base::Result<std::string> pretokenizerOf(const Json& tokenizer);
+/// The name in `tokenizer.ggml.pre` of tokenizer.json's "pre_tokenizer". Where the only name for its patterns
+/// differs in whether words that are tokens are taken whole, a note says so: that makes no difference for
+/// vocabularies whose merges reach all tokens. Errors: kUnsupported with the patterns.
+base::Result<std::string> pretokenizerOf(const Json& tokenizer, std::vector<std::string>& notes);
 
 /// Scores with which SentencePiece's algorithm does what the merges say, for every token. Errors:
 /// kUnsupported where no scores can do that.

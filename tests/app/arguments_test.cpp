@@ -59,7 +59,7 @@ TEST_F(CommandLine, EveryVerbHasHelp) {
   const Outcome all = quern({"--help"});
   EXPECT_EQ(all.code, 0);
   for (const char* verb :
-       {"run", "list", "show", "tokenize", "template", "embed", "perplexity", "bench", "doctor"}) {
+       {"run", "list", "show", "convert", "tokenize", "template", "embed", "perplexity", "bench", "doctor"}) {
     EXPECT_NE(all.out.find(verb), std::string::npos) << verb;
     const Outcome one = quern({verb, "--help"});
     EXPECT_EQ(one.code, 0) << verb;
@@ -72,6 +72,8 @@ TEST_F(CommandLine, WrongUseIsTwo) {
   expectFailure({"run"}, 2, "MODEL is required");
   expectFailure({"show"}, 2, "MODEL is required");
   expectFailure({"bench"}, 2, "--model is required");
+  expectFailure({"convert", "x"}, 2, "OUT is required");
+  expectFailure({"convert", "x", "y", "--type", "q3"}, 2, "\"q3\" is no type");
   expectFailure({"embed"}, 2, "--model is required");
   expectFailure({"embed", "-m", "x", "--pooling", "median"}, 2, "median");
   expectFailure({"perplexity", "-m", "x"}, 2, "--file is required");
