@@ -116,7 +116,8 @@ class FormatWriter {
   }
 
   ExprId relativeJsonPointer() {
-    const ExprId number = either({text("0"), list({set("1-9"), some("0-9", 0, 8)})});
+    // Python's jsonschema takes no digit behind a 0, wherever that stands; nobody climbs 101 levels.
+    const ExprId number = either({text("0"), list({some("1-9", 1, 4), maybe(text("0"))})});
     return list({number, either({text("#"), jsonPointer()})});
   }
 
