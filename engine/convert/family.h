@@ -84,6 +84,8 @@ base::Result<void> describeRope(const Config& config, Metadata& metadata);
 // What is no renaming, a function a family (family_details.cpp).
 base::Result<void> describeLlama(const Config& config, Metadata& metadata);
 base::Result<void> describeMistral(const Config& config, Metadata& metadata);
+base::Result<void> describeQwen3Moe(const Config& config, Metadata& metadata);
+base::Result<void> describeGemma2(const Config& config, Metadata& metadata);
 base::Result<void> describeGemma3(const Config& config, Metadata& metadata);
 base::Result<void> describePhi3(const Config& config, Metadata& metadata);
 base::Result<void> describeOlmo2(const Config& config, Metadata& metadata);

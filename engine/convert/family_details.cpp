@@ -36,6 +36,21 @@ base::Result<void> requireEveryNth(const Config& config, std::uint64_t period) {
   return base::ok();
 }
 
+/// Gemma multiplies q·k by 1/√query_pre_attn_scalar. Readers take a head's length for it, or width / heads in
+/// the 27B models, which they know by their number of layers.
+base::Result<void> requireGemmaScale(const Config& config, std::uint64_t layersOf27B) {
+  QUERN_ASSIGN(const auto scalar, config.real({"query_pre_attn_scalar"}));
+  QUERN_ASSIGN(const auto layers, config.layers());
+  QUERN_ASSIGN(const auto heads, config.heads());
+  QUERN_ASSIGN(const auto width, config.neededCount({"hidden_size"}));
+  QUERN_ASSIGN(const auto headDim, config.headDim());
+  const double readAs = static_cast<double>(layers == layersOf27B ? width / heads : headDim);
+  if (scalar.value_or(256.0) == readAs) return base::ok();
+  return unsupported("The model scales its attention by the root of " +
+                     std::to_string(scalar.value_or(256.0)) + ", where readers of GGUF files take " +
+                     std::to_string(readAs) + "; no GGUF file can say that.");
+}
+
 base::Result<void> setRotary(const Config& config, Metadata& metadata, double share) {
   QUERN_ASSIGN(const auto headDim, config.headDim());
   metadata.setCount("rope.dimension_count", static_cast<std::uint64_t>(static_cast<double>(headDim) * share));
@@ -75,7 +90,19 @@ base::Result<void> describeMistral(const Config& config, Metadata& metadata) {
   return describeLlama(config, metadata);
 }
 
+base::Result<void> describeGemma2(const Config& config, Metadata&) { return requireGemmaScale(config, 46); }
+
+base::Result<void> describeQwen3Moe(const Config& config, Metadata&) {
+  // Readers always make the chosen experts' weights add up to one.
+  if (config.flag("norm_topk_prob").value_or(true)) return base::ok();
+  return unsupported(
+      "The model does not norm the weights of its chosen experts (\"norm_topk_prob\"), other than all models "
+      "of its "
+      "kind; no GGUF file can say that.");
+}
+
 base::Result<void> describeGemma3(const Config& config, Metadata& metadata) {
+  QUERN_TRY(requireGemmaScale(config, 62));
   QUERN_TRY(requireEveryNth(config, 6));
   if (!member(config.json(), "attn_logit_softcapping").is_null()) {
     return unsupported("The model caps its attention, which no Gemma 3 does; no GGUF file can say that.");

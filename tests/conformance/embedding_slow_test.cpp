@@ -1,4 +1,5 @@
-// A sentence encoder that people use, beside transformers in float32: the same cosine similarities.
+// A sentence encoder that people use, converted by Quern, beside transformers in float32: the same cosine
+// similarities.
 
 #include <gtest/gtest.h>
 
@@ -12,8 +13,10 @@
 #include <utility>
 #include <vector>
 
+#include "engine/convert/convert.h"
 #include "engine/scheduler/engine.h"
 #include "engine/tokenizer/tokenizer.h"
+#include "tests/support/folder.h"
 
 namespace quern::engine::scheduler {
 namespace {
@@ -38,10 +41,16 @@ double cosine(const std::vector<float>& a, const std::vector<float>& b) {
 }
 
 TEST(Embeddings, OfMiniLmHaveTheCosinesOfTransformers) {
-  const auto path = std::filesystem::path(QUERN_TEST_DATA) / "all-minilm-l6-v2-f16.gguf";
-  if (!std::filesystem::exists(path)) {
-    GTEST_SKIP() << path << " is not here: run tests/conformance/make_embedding_cases.py";
+  const auto folder = std::filesystem::path(QUERN_TEST_DATA) / "minilm";
+  if (!std::filesystem::exists(folder / "model.safetensors")) {
+    GTEST_SKIP() << folder << " is not here: run packaging/fetch-test-data.sh";
   }
+  const test::Folder out;
+  const auto path = out / "all-minilm-l6-v2-f16.gguf";
+  convert::ConvertOptions conversion;
+  conversion.type = convert::OutputType::kF16;
+  const auto converted = convert::convertFolder(folder, path, conversion);
+  ASSERT_TRUE(converted) << converted.error().message();
   LoadOptions options;
   options.parallel = 8;
   const auto engine = *Engine::load(path, options);

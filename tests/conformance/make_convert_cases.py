@@ -48,11 +48,14 @@ CASES = {
     "qwen2": (t.Qwen2ForCausalLM, t.Qwen2Config, dict(rope_scaling=YARN)),
     "qwen2-moe": (t.Qwen2MoeForCausalLM, t.Qwen2MoeConfig, dict(**EXPERTS, shared_expert_intermediate_size=10)),
     "qwen3": (t.Qwen3ForCausalLM, t.Qwen3Config, dict(head_dim=6, rope_theta=1e6)),
-    "qwen3-moe": (t.Qwen3MoeForCausalLM, t.Qwen3MoeConfig, dict(**EXPERTS, head_dim=6)),
+    "qwen3-moe": (t.Qwen3MoeForCausalLM, t.Qwen3MoeConfig, dict(
+        **EXPERTS, head_dim=6, norm_topk_prob=True)),
     "gemma": (t.GemmaForCausalLM, t.GemmaConfig, dict(head_dim=6)),
-    "gemma2": (t.Gemma2ForCausalLM, t.Gemma2Config, dict(head_dim=6, sliding_window=8)),
+    "gemma2": (t.Gemma2ForCausalLM, t.Gemma2Config, dict(
+        head_dim=6, query_pre_attn_scalar=6, sliding_window=8)),
     "gemma3": (t.Gemma3ForCausalLM, t.Gemma3TextConfig, dict(
-        head_dim=6, sliding_window=8, rope_scaling=dict(rope_type="linear", factor=8.0))),
+        head_dim=6, query_pre_attn_scalar=6, sliding_window=8,
+        rope_scaling=dict(rope_type="linear", factor=8.0))),
     "phi3": (t.Phi3ForCausalLM, t.Phi3Config, dict(
         sliding_window=8, original_max_position_embeddings=16,
         rope_scaling=dict(type="longrope", short_factor=[1.0, 1.5], long_factor=[2.0, 3.5]))),
@@ -78,8 +81,8 @@ CASES = {
 }
 
 # Those that Quern runs: a family's name comes here when tests/convert/logits_test.cpp shall hold it to its logits.
-WITH_LOGITS = ["llama", "llama-tied-bias", "mistral", "mixtral", "qwen2", "qwen2-moe", "qwen3", "phi3", "granite-moe",
-               "gpt-oss"]
+WITH_LOGITS = ["llama", "llama-tied-bias", "mistral", "mixtral", "qwen2", "qwen2-moe", "qwen3", "qwen3-moe", "gemma2",
+               "gemma3", "phi3", "granite-moe", "gpt-oss"]
 
 
 def randomize(model, seed):

@@ -199,6 +199,12 @@ TEST_F(Convert, RefusesWhatItDoesNotKnow) {
   take("gemma3");
   changeConfig("layer_types", json::array({"full_attention", "full_attention"}));
   expectRefused(base::ErrorCode::kUnsupported, "sliding window");
+  take("gemma2");
+  changeConfig("query_pre_attn_scalar", 224);
+  expectRefused(base::ErrorCode::kUnsupported, "224");
+  take("qwen3-moe");
+  changeConfig("norm_topk_prob", false);
+  expectRefused(base::ErrorCode::kUnsupported, "norm_topk_prob");
   take("qwen3");
   changeConfig("architectures", json::array({"Qwen2ForCausalLM"}));
   expectRefused(base::ErrorCode::kUnsupported, "k_norm");

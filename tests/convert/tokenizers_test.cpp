@@ -29,8 +29,11 @@ base::Result<std::shared_ptr<const tokenizer::Tokenizer>> convertedTokenizer(con
   QUERN_ASSIGN(const Json source, readOptionalJson(folder / "tokenizer.json"));
   QUERN_ASSIGN(const Config config, Config::fromJson(Json::object()));
   if (rows == 0) {
-    for (const auto& [text, id] : member(member(source, "model"), "vocab").items())
-      rows = std::max(rows, id.get<std::uint64_t>() + 1);
+    const Json& vocab = member(member(source, "model"), "vocab");
+    if (vocab.is_array()) rows = vocab.size();
+    if (vocab.is_object()) {
+      for (const auto& [text, id] : vocab.items()) rows = std::max(rows, id.get<std::uint64_t>() + 1);
+    }
     for (const auto& token : member(source, "added_tokens"))
       rows = std::max(rows, token["id"].get<std::uint64_t>() + 1);
   }
@@ -72,7 +75,7 @@ TEST_P(Tokenizers, GiveTheIdsOfHuggingFace) {
 
 INSTANTIATE_TEST_SUITE_P(All, Tokenizers,
                          testing::Values("gpt2", "smollm", "llama3", "qwen2", "gpt-4o", "deepseek-v3",
-                                         "llama", "gemma", "bert", "bert-cased"),
+                                         "llama", "gemma", "bert", "bert-cased", "unigram"),
                          [](const auto& test) {
                            std::string name = test.param;
                            std::replace(name.begin(), name.end(), '-', '_');
