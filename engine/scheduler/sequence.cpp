@@ -56,7 +56,8 @@ Sequence::Sequence(std::shared_ptr<Job> job, std::int32_t answer,
       answer_(answer),
       tokenizer_(tokenizer),
       detokenizer_(std::move(tokenizer), job_->request.emitSpecial),
-      stops_(job_->request.stop) {
+      stops_(job_->request.stop),
+      reasoning_(job_->request.reasoning) {
   usage_.promptTokens = promptEnd;
   if (answer == 0) reserved = request().answers;
   if (!job_->wantsAnswer()) return;
@@ -140,8 +141,10 @@ void Sequence::countDrafts(std::int32_t offered, std::int32_t right) {
 std::optional<FinishReason> Sequence::next(std::span<float> logits, Clock::time_point now) {
   const bool wantsLogprobs = request().topLogprobs > 0;
   if (wantsLogprobs) plainLogits_.assign(logits.begin(), logits.end());
-  const std::int32_t token = sampler_->sample(logits);
+  const std::optional<std::int32_t> forced = reasoning_.forced();
+  const std::int32_t token = forced ? *forced : sampler_->sample(logits);
   sampler_->accept(token);
+  reasoning_.accept(tokenizer_->tokenBytes(token, true));
   if (usage_.completionTokens == 0) firstToken_ = now;
   lastToken_ = now;
   ++usage_.completionTokens;

@@ -11,6 +11,7 @@
 #include "engine/sampling/sampler.h"
 #include "engine/scheduler/block_pool.h"
 #include "engine/scheduler/proposer.h"
+#include "engine/scheduler/reasoning_budget.h"
 #include "engine/scheduler/request.h"
 #include "engine/scheduler/stop_matcher.h"
 #include "engine/tokenizer/tokenizer.h"
@@ -129,6 +130,7 @@ class Sequence {
   std::unique_ptr<sampling::Sampler> sampler_;
   tokenizer::StreamDetokenizer detokenizer_;
   StopMatcher stops_;
+  ReasoningBudget reasoning_;
   Usage usage_;
   std::int32_t reported_ = 0;  ///< of the prompt, by the last progress
   Clock::time_point started_{}, firstToken_{}, lastToken_{};
