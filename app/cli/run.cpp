@@ -2,10 +2,14 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <fstream>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "app/cli/chat.h"
 #include "app/cli/command.h"
+#include "engine/answer/tool.h"
+#include "engine/base/text.h"
 #include "engine/runtime/kv_type.h"
 
 namespace quern::app {
@@ -17,6 +21,8 @@ struct Arguments {
   std::string prompt;
   std::string system;
   std::string schema;
+  std::string tools;
+  std::string toolChoice = "auto";
   std::string kv = "f16";
   bool guesses = true;
   CLI::Option* seed = nullptr;
@@ -24,11 +30,32 @@ struct Arguments {
   CLI::Option* positionalOption = nullptr;
   CLI::Option* promptOption = nullptr;
   CLI::Option* systemOption = nullptr;
+  CLI::Option* toolsOption = nullptr;
 };
 
 int wrongUse(const char* sentence) {
   std::fprintf(stderr, "quern run: %s\n", sentence);
   return kWrongUse;
+}
+
+engine::base::Result<std::vector<engine::answer::Tool>> readTools(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  const auto tools = nlohmann::ordered_json::parse(stream, nullptr, false);
+  if (!stream || tools.is_discarded()) {
+    return engine::base::Error(
+        engine::base::ErrorCode::kMalformed,
+        "\"" + engine::base::printable(path) + "\" cannot be read as a JSON list of tools.");
+  }
+  return engine::answer::parseTools(tools);
+}
+
+/// none, auto, required, or a tool's name.
+engine::base::Result<engine::answer::ToolChoice> choiceOf(const std::string& text,
+                                                          const std::vector<engine::answer::Tool>& tools) {
+  if (text == "none" || text == "auto" || text == "required") {
+    return engine::answer::parseToolChoice(text, tools);
+  }
+  return engine::answer::parseToolChoice({{"function", {{"name", text}}}}, tools);
 }
 
 int run(Arguments& arguments) {
@@ -44,6 +71,15 @@ int run(Arguments& arguments) {
   if (arguments.systemOption->count() > 0) {
     if (chat.raw) return wrongUse("--system has no place in a --raw prompt.");
     chat.system = arguments.system;
+  }
+  if (arguments.toolsOption->count() > 0) {
+    if (chat.raw) return wrongUse("--tools have no place in a --raw prompt.");
+    auto tools = readTools(arguments.tools);
+    if (!tools) return wrongUse(tools.error().message().c_str());
+    const auto choice = choiceOf(arguments.toolChoice, *tools);
+    if (!choice) return wrongUse(choice.error().message().c_str());
+    chat.tools = std::move(*tools);
+    chat.toolChoice = *choice;
   }
   if (chat.json) chat.stats = false;
   chat.sampling.randomSeed = arguments.seed->count() == 0;
@@ -89,6 +125,18 @@ void addRunCommand(CLI::App& app, Action& action) {
   command->add_option("--stop", chat.stop, "A text that ends the answer; may be given again")
       ->allow_extra_args(false);
   arguments->schemaOption = command->add_option("--json-schema", arguments->schema, "Not available yet");
+  arguments->toolsOption = command->add_option(
+      "--tools", arguments->tools,
+      "A JSON list of tools, as OpenAI's API has them; --json shows what the model calls");
+  command
+      ->add_option("--tool-choice", arguments->toolChoice,
+                   "none, auto, required or a tool's NAME: whether the model may or must call")
+      ->needs(arguments->toolsOption)
+      ->capture_default_str();
+  command
+      ->add_option("--reasoning-budget", chat.reasoningTokens,
+                   "End the model's reasoning after so many tokens (-1: when it likes)")
+      ->check(CLI::Range(-1, 1 << 30));
   command
       ->add_option("--ctx", chat.load.contextTokens,
                    "Tokens that the chat may hold (0: the model's own, at most 8192)")
@@ -104,7 +152,9 @@ void addRunCommand(CLI::App& app, Action& action) {
   command->add_option("--kernels", chat.load.kernels,
                       "A table of kernels, for comparisons (see \"quern doctor\")");
   command->add_flag("--stats", chat.stats, "Numbers after each answer");
-  command->add_flag("--json", chat.json, "Answers as JSON, one a line: text, tokens, timings, finish_reason");
+  command->add_flag(
+      "--json", chat.json,
+      "Answers as JSON, one a line: text, reasoning, tool_calls, tokens, timings, finish_reason");
   command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });
 }
 

@@ -75,6 +75,21 @@ TEST_F(SmolLm2, AnswersAsJson) {
   EXPECT_GT(document["timings"]["first_token_ms"].get<double>(), 0);
 }
 
+TEST_F(SmolLm2, AnswersWithToolsAreTakenApart) {
+  const std::string tools = std::string(QUERN_SOURCE_DIR) + "/tests/data/answer/tools.json";
+  const Outcome outcome = quern({"run", "smollm2", "What is gravity?", "--temp", "0", "-n", "30", "--tools",
+                                 tools, "--tool-choice", "none", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto answer = json::parse(outcome.out);
+  EXPECT_TRUE(answer["tool_calls"].is_array() && answer["tool_calls"].empty());
+  EXPECT_EQ(answer["reasoning"], "");
+  EXPECT_FALSE(answer["text"].get<std::string>().empty());
+  const Outcome offered =
+      quern({"run", "smollm2", "Call now.", "--temp", "0", "-n", "30", "--tools", tools, "--json"});
+  ASSERT_EQ(offered.code, 0) << offered.err;
+  EXPECT_GT(json::parse(offered.out)["usage"]["prompt_tokens"], answer["usage"]["prompt_tokens"]);
+}
+
 TEST_F(SmolLm2, TheSameSeedIsTheSameAnswer) {
   const std::vector<std::string> arguments = {"run", "smollm2", "Tell me a story", "--seed", "7",
                                               "-n",  "24",      "--json"};
