@@ -41,12 +41,15 @@ int runWindow(int argc, char** argv, const std::string& file) {
     box.exec();
     return 1;
   }
+  AppSettings settings(**store);
+  // What was read of a chat goes with it. Whose blocks are whose is not known: all go, and cost only time.
+  const auto deleted = (*store)->hasDeleted();
+  if (!deleted || *deleted) settings.forgetPrompts();
   (*store)->purgeDeleted();
 
   Theme theme;
   ModelService models;
   Conversation conversation(**store, models);
-  AppSettings settings(**store);
   Presets presets(**store);
   MainWindow window({theme, **store, models, conversation, settings, presets});
   if (!file.empty()) window.setStartModel(file);

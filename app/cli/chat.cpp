@@ -151,7 +151,13 @@ int runChat(const ChatOptions& options) {
     (void)fail(valid.error());
     return kWrongUse;
   }
-  Conversation conversation(*engine, options);
+  std::shared_ptr<const engine::grammar::Constraint> constraint;
+  if (options.constraint) {
+    auto compiled = engine::grammar::ConstraintCache().get(*options.constraint, (*engine)->tokenizer());
+    if (!compiled) return fail(compiled.error());
+    constraint = *std::move(compiled);
+  }
+  Conversation conversation(*engine, options, std::move(constraint));
   if (options.prompt) {
     return printAnswer(options,
                        [&](const auto& onText) { return conversation.ask(*options.prompt, onText); });

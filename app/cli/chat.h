@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/answer/tool.h"
+#include "engine/grammar/constraint_cache.h"
 #include "engine/sampling/sampler.h"
 #include "engine/scheduler/engine.h"
 
@@ -25,7 +26,8 @@ struct ChatOptions {
   std::vector<std::string> stop;
   std::vector<engine::answer::Tool> tools;
   engine::answer::ToolChoice toolChoice;
-  std::int32_t reasoningTokens = -1;  ///< before its end is forced; -1: any number
+  std::int32_t reasoningTokens = -1;                            ///< before its end is forced; -1: any number
+  std::optional<engine::grammar::ConstraintSource> constraint;  ///< what every answer must match
   engine::sampling::Parameters sampling;
   engine::scheduler::LoadOptions load;
 };

@@ -10,8 +10,12 @@ namespace quern::app {
 using engine::base::Result;
 using engine::scheduler::ChatMessage;
 
-Conversation::Conversation(std::shared_ptr<engine::scheduler::Engine> engine, const ChatOptions& options)
-    : engine_(std::move(engine)), options_(options), system_(options.system.value_or("")) {
+Conversation::Conversation(std::shared_ptr<engine::scheduler::Engine> engine, const ChatOptions& options,
+                           std::shared_ptr<const engine::grammar::Constraint> constraint)
+    : engine_(std::move(engine)),
+      options_(options),
+      constraint_(std::move(constraint)),
+      system_(options.system.value_or("")) {
   if (!options.tools.empty() || options.reasoningTokens >= 0) {
     chatModel_ = engine::answer::describeChat(*engine_);
   }
@@ -23,6 +27,7 @@ Result<Answer> Conversation::ask(const std::string& question,
   request.maxTokens = options_.maxTokens;
   request.sampling = options_.sampling;
   request.stop = options_.stop;
+  request.constraint = constraint_;
   std::vector<ChatMessage> messages;
   if (options_.raw) {
     request.prompt = engine_->tokenizer()->encode(question, {.addSpecial = true, .parseSpecial = true});

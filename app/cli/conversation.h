@@ -16,7 +16,9 @@ namespace quern::app {
 
 class Conversation {
  public:
-  Conversation(std::shared_ptr<engine::scheduler::Engine> engine, const ChatOptions& options);
+  /// `constraint`: what every answer must match; null: they are free.
+  Conversation(std::shared_ptr<engine::scheduler::Engine> engine, const ChatOptions& options,
+               std::shared_ptr<const engine::grammar::Constraint> constraint = nullptr);
 
   /// Asks and waits. The question and its answer become part of the conversation unless it failed, or nothing
   /// came before Ctrl-C. With ChatOptions::raw every question stands alone.
@@ -41,6 +43,7 @@ class Conversation {
   std::shared_ptr<engine::scheduler::Engine> engine_;
   ChatOptions options_;
   std::optional<engine::answer::ChatModel> chatModel_;  ///< where answers are taken apart
+  std::shared_ptr<const engine::grammar::Constraint> constraint_;
   std::string system_;
   std::vector<engine::scheduler::ChatMessage> messages_;  ///< without the system prompt
 };

@@ -5,11 +5,14 @@
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
 
 #include "app/cli/chat.h"
 #include "app/cli/command.h"
 #include "engine/answer/tool.h"
 #include "engine/base/text.h"
+#include "engine/grammar/constraint_cache.h"
 #include "engine/runtime/kv_type.h"
 
 namespace quern::app {
@@ -23,10 +26,14 @@ struct Arguments {
   std::string schema;
   std::string tools;
   std::string toolChoice = "auto";
+  std::string grammar;
+  std::string regex;
   std::string kv = "f16";
   bool guesses = true;
   CLI::Option* seed = nullptr;
   CLI::Option* schemaOption = nullptr;
+  CLI::Option* grammarOption = nullptr;
+  CLI::Option* regexOption = nullptr;
   CLI::Option* positionalOption = nullptr;
   CLI::Option* promptOption = nullptr;
   CLI::Option* systemOption = nullptr;
@@ -58,6 +65,19 @@ engine::base::Result<engine::answer::ToolChoice> choiceOf(const std::string& tex
   return engine::answer::parseToolChoice({{"function", {{"name", text}}}}, tools);
 }
 
+/// A grammar has "::=" somewhere, which no file's name has.
+engine::base::Result<std::string> grammarText(const std::string& fileOrText) {
+  if (fileOrText.find("::=") != std::string::npos) return fileOrText;
+  std::ifstream stream(fileOrText, std::ios::binary);
+  std::ostringstream text;
+  if (!(text << stream.rdbuf())) {
+    return engine::base::Error(engine::base::ErrorCode::kNotFound,
+                               "\"" + engine::base::printable(fileOrText) +
+                                   "\" is neither a file that can be read nor a grammar (`root ::= …`).");
+  }
+  return text.str();
+}
+
 int run(Arguments& arguments) {
   if (arguments.schemaOption->count() > 0) {
     return wrongUse("--json-schema is not available yet: this version cannot hold an answer to a schema.");
@@ -78,8 +98,26 @@ int run(Arguments& arguments) {
     if (!tools) return wrongUse(tools.error().message().c_str());
     const auto choice = choiceOf(arguments.toolChoice, *tools);
     if (!choice) return wrongUse(choice.error().message().c_str());
+    if (choice->kind == engine::answer::ToolChoice::Kind::kRequired ||
+        choice->kind == engine::answer::ToolChoice::Kind::kNamed) {
+      return wrongUse("--tool-choice required and NAME are not available yet: nothing holds an answer to calls.");
+    }
     chat.tools = std::move(*tools);
     chat.toolChoice = *choice;
+  }
+  if (arguments.grammarOption->count() + arguments.regexOption->count() > 1) {
+    return wrongUse("an answer can be held to one of --grammar and --regex, not to both.");
+  }
+  if (arguments.grammarOption->count() > 0) {
+    const auto text = grammarText(arguments.grammar);
+    if (!text) return wrongUse(text.error().message().c_str());
+    chat.constraint = engine::grammar::gbnfSource(*text);
+  }
+  if (arguments.regexOption->count() > 0) chat.constraint = engine::grammar::regexSource(arguments.regex);
+  if (chat.constraint) {
+    // Before a model is loaded for it.
+    const auto grammar = chat.constraint->grammar();
+    if (!grammar) return wrongUse(grammar.error().message().c_str());
   }
   if (chat.json) chat.stats = false;
   chat.sampling.randomSeed = arguments.seed->count() == 0;
@@ -124,6 +162,10 @@ void addRunCommand(CLI::App& app, Action& action) {
   arguments->seed = command->add_option("--seed", sampling.seed, "The same seed, the same answer");
   command->add_option("--stop", chat.stop, "A text that ends the answer; may be given again")
       ->allow_extra_args(false);
+  arguments->grammarOption = command->add_option(
+      "--grammar", arguments->grammar, "A GBNF grammar that answers must match: a file, or the text");
+  arguments->regexOption = command->add_option("--regex", arguments->regex,
+                                               "A regular expression that answers must match as a whole");
   arguments->schemaOption = command->add_option("--json-schema", arguments->schema, "Not available yet");
   arguments->toolsOption = command->add_option(
       "--tools", arguments->tools,

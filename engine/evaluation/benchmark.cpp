@@ -77,16 +77,38 @@ class Bench {
 
   base::Result<double> time(const Case& one, std::int32_t tokens) {
     const auto began = Clock::now();
+    bytesRead_ = 0;
     if (one.isPrefill()) {
-      QUERN_TRY(
-          model_.advance(0, std::span(tokens_).first(static_cast<std::size_t>(tokens)), one.result.depth, 1));
+      QUERN_TRY(prefill(one.result, tokens));
     } else {
       for (std::int32_t i = 0; i < tokens; ++i) QUERN_TRY(decodeStep(one.result, i));
     }
     return secondsSince(began);
   }
 
+  /// Bytes that the last time() had to read: which experts of a mixture are read is known only behind it.
+  double bytesRead() const { return bytesRead_; }
+
  private:
+  void countBytes(std::int32_t position, std::int32_t sequences) {
+    const runtime::Executable& executable = model_.executable();
+    bytesRead_ +=
+        static_cast<double>(executable.bytesOfLastRun()) +
+        sequences * static_cast<double>(executable.bytesPerToken(position) - executable.bytesPerToken(0));
+  }
+
+  base::Result<void> prefill(const BenchmarkResult& result, std::int32_t tokens) {
+    const std::int32_t step = model_.options().batchTokens;
+    for (std::int32_t at = 0; at < tokens; at += step) {
+      const std::int32_t count = std::min(step, tokens - at);
+      const auto part =
+          std::span(tokens_).subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(count));
+      QUERN_TRY(model_.advance(0, part, result.depth + at, at + count == tokens ? 1 : 0));
+      countBytes(result.depth + tokens / 2, 1);
+    }
+    return base::ok();
+  }
+
   base::Result<void> decodeStep(const BenchmarkResult& result, std::int32_t step) {
     slices_.clear();
     for (std::int32_t s = 0; s < result.batch; ++s) {
@@ -94,10 +116,13 @@ class Bench {
       slices_.push_back({std::span(tokens_).subspan(which, 1), result.depth + step, model_.blocks(s), 1,
                          /*isPrompt=*/false});
     }
-    return model_.executable().run({slices_});
+    QUERN_TRY(model_.executable().run({slices_}));
+    countBytes(result.depth + step, result.batch);
+    return base::ok();
   }
 
   DirectModel& model_;
+  double bytesRead_ = 0;
   std::vector<std::int32_t> tokens_;
   std::vector<runtime::Slice> slices_;
 };
@@ -123,6 +148,8 @@ Work workOf(const BenchmarkResult& result, const DirectModel& model, const MacCo
     work.stepBytes = bytesAt(middle) + (batch - 1) * (bytesAt(middle) - bytesAt(0));
     work.bytes = result.tokens * work.stepBytes;
   }
+  // Steps take other experts of a mixture in turn: all of them are read again and again.
+  work.stepBytes += std::max(0.0, static_cast<double>(model.executable().memory().weightBytes) - bytesAt(0));
   work.macs = work.tokens * static_cast<double>(macs.perToken) + rows * static_cast<double>(macs.perLogitRow);
   work.attentionMacs = work.tokens * static_cast<double>(attentionMacs(model.program(), middle));
   return work;
@@ -240,6 +267,7 @@ base::Result<Benchmark> runBenchmark(const std::filesystem::path& path, const Be
       QUERN_ASSIGN(const double seconds,
                    bench.time(one, warmUp ? std::min(most, one.result.tokens) : one.result.tokens));
       if (!warmUp) one.seconds.push_back(seconds);
+      if (!warmUp) one.result.work.bytes = bench.bytesRead();
     }
   }
   model->executable().setActive(false);

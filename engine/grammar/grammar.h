@@ -28,10 +28,10 @@ inline constexpr std::int64_t kUnbounded = -1;
 
 /// What a grammar may be at most, whoever wrote it: all of them bound time and memory.
 struct GrammarLimits {
-  std::size_t expressions = 200'000;   ///< nodes, shared ones counted once
-  std::size_t literalBytes = 4u << 20; ///< of all literals together
-  std::int64_t repetitions = 100'000;  ///< the largest finite bound of a repetition
-  std::size_t depth = 2'000;           ///< of expressions within expressions, rules not followed
+  std::size_t expressions = 200'000;    ///< nodes, shared ones counted once
+  std::size_t literalBytes = 4u << 20;  ///< of all literals together
+  std::int64_t repetitions = 100'000;   ///< the largest finite bound of a repetition
+  std::size_t depth = 2'000;            ///< of expressions within expressions, rules not followed
 };
 
 enum class ExprKind : std::uint8_t { kLiteral, kCharacters, kSequence, kChoice, kRepeat, kRule };

@@ -14,8 +14,10 @@ struct Family {
 };
 
 constexpr Family kFamilies[] = {
-    {"gemma2", buildGemma2}, {"gemma3", buildGemma3}, {"llama", buildLlama},
-    {"phi3", buildPhi3},     {"qwen2", buildQwen2},   {"qwen3", buildQwen3},
+    {"gemma2", buildGemma2},         {"gemma3", buildGemma3},     {"gpt-oss", buildGptOss},
+    {"granitemoe", buildGraniteMoe}, {"llama", buildLlama},       {"phi3", buildPhi3},
+    {"qwen2", buildQwen2},           {"qwen2moe", buildQwen2Moe}, {"qwen3", buildQwen3},
+    {"qwen3moe", buildQwen3Moe},
 };
 
 }  // namespace

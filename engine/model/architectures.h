@@ -14,5 +14,9 @@ base::Result<void> buildQwen3(Builder& builder);
 base::Result<void> buildGemma2(Builder& builder);
 base::Result<void> buildGemma3(Builder& builder);
 base::Result<void> buildPhi3(Builder& builder);
+base::Result<void> buildQwen2Moe(Builder& builder);
+base::Result<void> buildQwen3Moe(Builder& builder);
+base::Result<void> buildGraniteMoe(Builder& builder);
+base::Result<void> buildGptOss(Builder& builder);
 
 }  // namespace quern::engine::model

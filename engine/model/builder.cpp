@@ -44,6 +44,10 @@ std::int64_t Program::widthOf(Buffer buffer) const {
       return hidden;
     case Buffer::kLogits:
       return vocabulary;
+    case Buffer::kRouter:
+      return experts;
+    case Buffer::kSharedGate:
+      return experts > 0 ? 1 : 0;
   }
   return 0;
 }
@@ -145,13 +149,6 @@ base::Result<void> Builder::checkBlockNames() const {
   return base::ok();
 }
 
-base::Result<void> Builder::refuseExperts() const {
-  QUERN_ASSIGN(const auto experts, numberOr("expert_count", 0, 0, 1U << 16));
-  if (experts == 0) return base::ok();
-  return base::Error(base::ErrorCode::kUnsupported, "The model is a mixture of " + base::grouped(experts) +
-                                                        " experts, which Quern cannot run yet.");
-}
-
 base::Result<std::string> Builder::vector(const std::string& tensor, std::int64_t length) const {
   const gguf::Tensor* found = file_.tensor(tensor);
   if (found == nullptr) return malformed("The model has no tensor \"" + tensor + "\".");
@@ -210,7 +207,8 @@ base::Result<void> Builder::buildTransformer(const Style& style) {
   p.head.emplace_back(Norm{Buffer::kResidual, Buffer::kNormed, std::move(norm), epsilon_, false});
   QUERN_ASSIGN(auto output,
                matrix(has("output.weight") ? "output.weight" : "token_embd.weight", p.vocabulary, p.width));
-  p.head.emplace_back(Project{Buffer::kNormed, {{std::move(output), Buffer::kLogits, false}}});
+  p.head.emplace_back(
+      Project{Buffer::kNormed, {{std::move(output), Buffer::kLogits, false}}, style.logitScale, false});
   p.logitSoftcap = style.logitSoftcap;
   return base::ok();
 }
@@ -246,6 +244,9 @@ base::Result<void> Builder::buildLayer(const Style& style, std::int32_t layer) {
       style.attentionScale != 0.0F ? style.attentionScale : 1.0F / std::sqrt(static_cast<float>(p.headDim));
   attend.softcap = style.attentionSoftcap;
   attend.window = style.window ? style.window(layer) : 0;
+  if (style.hasSinks) {
+    QUERN_ASSIGN(attend.sinks, vector(name("attn_sinks"), p.heads));
+  }
   if (style.headNorms) {
     QUERN_ASSIGN(attend.queryNorm, vector(name("attn_q_norm"), p.headDim));
     QUERN_ASSIGN(attend.keyNorm, vector(name("attn_k_norm"), p.headDim));
@@ -255,7 +256,8 @@ base::Result<void> Builder::buildLayer(const Style& style, std::int32_t layer) {
   // Gemma norms a block's output before it joins the residual stream; the others add it directly.
   const auto joinResidual = [&](WeightRows weights, Buffer in, const char* postNorm) -> base::Result<void> {
     if (!style.postNorms) {
-      p.body.emplace_back(Project{in, {{std::move(weights), Buffer::kResidual, true}}});
+      p.body.emplace_back(
+          Project{in, {{std::move(weights), Buffer::kResidual, true}}, style.residualScale, false});
       return base::ok();
     }
     QUERN_ASSIGN(auto norm, vector(name(postNorm), p.width));
@@ -266,19 +268,21 @@ base::Result<void> Builder::buildLayer(const Style& style, std::int32_t layer) {
   QUERN_ASSIGN(auto output, matrix(name("attn_output"), p.width, p.widthOf(Buffer::kHeads)));
   QUERN_TRY(joinResidual(std::move(output), Buffer::kHeads, "post_attention_norm"));
 
-  QUERN_ASSIGN(auto hiddenNorm, vector(name("ffn_norm"), p.width));
+  QUERN_ASSIGN(auto hiddenNorm, vector(name(style.hiddenNorm), p.width));
   p.body.emplace_back(Norm{Buffer::kResidual, Buffer::kNormed, std::move(hiddenNorm), epsilon_, false});
-  const std::int64_t both = 2 * static_cast<std::int64_t>(p.hidden);
-  auto gateRows = style.fusedGateUp ? matrix(name("ffn_up"), p.hidden, p.width, 0, both)
-                                    : matrix(name("ffn_gate"), p.hidden, p.width);
-  auto upRows = style.fusedGateUp ? matrix(name("ffn_up"), p.hidden, p.width, p.hidden, both)
-                                  : matrix(name("ffn_up"), p.hidden, p.width);
+  if (style.mixture && layer >= style.mixture->firstLayer) return buildMixture(style, layer);
+  const std::int64_t hidden = style.mixture ? style.mixture->denseHidden : p.hidden;
+  const std::int64_t both = 2 * hidden;
+  auto gateRows = style.fusedGateUp ? matrix(name("ffn_up"), hidden, p.width, 0, both)
+                                    : matrix(name("ffn_gate"), hidden, p.width);
+  auto upRows = style.fusedGateUp ? matrix(name("ffn_up"), hidden, p.width, hidden, both)
+                                  : matrix(name("ffn_up"), hidden, p.width);
   QUERN_ASSIGN(auto gate, std::move(gateRows));
   QUERN_ASSIGN(auto up, std::move(upRows));
   p.body.emplace_back(Project{
       Buffer::kNormed, {{std::move(gate), Buffer::kGate, false}, {std::move(up), Buffer::kUp, false}}});
   p.body.emplace_back(Activate{style.activation});
-  QUERN_ASSIGN(auto down, matrix(name("ffn_down"), p.width, p.hidden));
+  QUERN_ASSIGN(auto down, matrix(name("ffn_down"), p.width, hidden));
   return joinResidual(std::move(down), Buffer::kHidden, "post_ffw_norm");
 }
 

@@ -21,10 +21,12 @@ enum class Buffer : std::uint8_t {
   kProjected,  ///< a block's output before its own norm (Gemma)
   kGate,
   kUp,
-  kHidden,  ///< activation(gate) · up
-  kLogits,  ///< [wanted rows, vocabulary]
+  kHidden,      ///< activation(gate) · up
+  kLogits,      ///< [wanted rows, vocabulary]
+  kRouter,      ///< a mixture's scores, [tokens, experts], as the router's matrix gives them
+  kSharedGate,  ///< one number a token, before its sigmoid
 };
-inline constexpr std::size_t kBuffers = 11;
+inline constexpr std::size_t kBuffers = 13;
 
 /// Rows [firstRow, firstRow + rows) of a matrix [*, cols] in the file: fused tensors are several of these.
 struct WeightRows {
@@ -60,6 +62,8 @@ struct Projection {
 struct Project {
   Buffer in = Buffer::kNormed;
   std::vector<Projection> outputs;
+  float scale = 1.0F;    ///< multiplies the input
+  bool isGated = false;  ///< the input is multiplied with sigmoid(kSharedGate)
 };
 
 /// Norms and rotates queries and keys, writes the cache, attends: query, key, value → heads.
@@ -72,16 +76,61 @@ struct Attend {
   float scale = 1.0F;       ///< multiplies q·k
   float softcap = 0.0F;     ///< 0: none
   std::int32_t window = 0;  ///< tokens a query sees, its own included; 0: all
+  std::string sinks;        ///< [heads]: scores that take part in the softmax and have no value; empty: none
 };
 
-enum class Activation : std::uint8_t { kSilu, kGeluTanh };
+enum class Activation : std::uint8_t {
+  kSilu,
+  kGeluTanh,
+  kSwigluOai,  ///< gpt-oss: clamped, (up + 1) · gate · sigmoid(1.702 · gate)
+};
 
 /// hidden = activation(gate) · up
 struct Activate {
   Activation activation = Activation::kSilu;
 };
 
-using Operation = std::variant<Embed, Norm, Project, Attend, Activate>;
+/// How a mixture makes weights of a router's scores.
+enum class Gating : std::uint8_t {
+  kSoftmax,          ///< over all experts
+  kSigmoid,          ///< of each by itself
+  kSoftmaxOfChosen,  ///< over those that were chosen by their plain scores
+};
+
+/// Which experts a token takes, and with what weights.
+struct ExpertChoice {
+  std::int32_t experts = 0;
+  std::int32_t used = 0;  ///< by a token
+  Gating gating = Gating::kSoftmax;
+  std::string bias;  ///< [experts], added for choosing only; empty: none
+  /// Neighbouring experts form this many groups, of which `usedGroups` are chosen first: by their best
+  /// expert, with kSigmoid by the sum of their two best (DeepSeek-V2 and -V3).
+  std::int32_t groups = 1;
+  std::int32_t usedGroups = 1;
+  bool normalizes = false;  ///< the chosen weights are divided by their sum
+  float scale = 1.0F;       ///< multiplies the weights
+};
+
+/// The matrices of all experts, [experts, rows, cols] in one tensor.
+struct ExpertWeights {
+  std::string tensor;
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  std::string bias;  ///< [experts, rows]; empty: none
+};
+
+/// out (+)= Σ weight · down(activation(gate · in) · up · in) over the experts that the scores in kRouter ask
+/// for. Nothing of the others is read.
+struct Experts {
+  Buffer in = Buffer::kNormed;
+  Buffer out = Buffer::kResidual;
+  bool accumulate = false;  ///< add to what the buffer holds
+  ExpertChoice choice;
+  ExpertWeights gate, up, down;
+  Activation activation = Activation::kSilu;
+};
+
+using Operation = std::variant<Embed, Norm, Project, Attend, Activate, Experts>;
 
 /// A rotary embedding, worked out to what the token loop needs: angle = position · frequency.
 struct Rope {
@@ -102,7 +151,8 @@ struct Program {
   std::int32_t kvHeads = 0;
   std::int32_t headDim = 0;   ///< of queries and keys
   std::int32_t valueDim = 0;  ///< of values
-  std::int32_t hidden = 0;    ///< of the feed-forward block
+  std::int32_t hidden = 0;    ///< of the feed-forward block; of a mixture's shared expert
+  std::int32_t experts = 0;   ///< of a mixture; 0: none
   std::int32_t vocabulary = 0;
   std::int32_t trainedContext = 0;
 

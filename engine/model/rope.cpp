@@ -22,6 +22,7 @@ std::vector<float> plainFrequencies(std::int32_t rotary, double base) {
 
 struct Yarn {
   double factor, original, extrapolation, betaFast, betaSlow;
+  bool rounds;  ///< the ramp begins and ends at whole frequencies
 };
 
 /// Low frequencies are interpolated (divided by the factor), high ones kept, a ramp between them.
@@ -29,8 +30,10 @@ void applyYarn(std::vector<float>& frequencies, std::int32_t rotary, double base
   const auto dimension = [&](double rotations) {
     return rotary * std::log(yarn.original / (rotations * 2 * std::numbers::pi)) / (2 * std::log(base));
   };
-  const double low = std::max(0.0, std::floor(dimension(yarn.betaFast)));
-  const double high = std::min<double>(rotary - 1, std::ceil(dimension(yarn.betaSlow)));
+  const double fast = dimension(yarn.betaFast);
+  const double slow = dimension(yarn.betaSlow);
+  const double low = std::max(0.0, yarn.rounds ? std::floor(fast) : fast);
+  const double high = std::min<double>(rotary - 1, yarn.rounds ? std::ceil(slow) : slow);
   for (std::size_t i = 0; i < frequencies.size(); ++i) {
     const double ramp = std::clamp((static_cast<double>(i) - low) / std::max(0.001, high - low), 0.0, 1.0);
     const double kept = (1.0 - ramp) * yarn.extrapolation;
@@ -52,7 +55,7 @@ Rope Builder::plainRope(double base, bool neox) const {
   return rope;
 }
 
-base::Result<Rope> Builder::readRope(bool neox) const {
+base::Result<Rope> Builder::readRope(bool neox, bool roundsYarn) const {
   const auto headDim = static_cast<std::uint64_t>(program_.headDim);
   QUERN_ASSIGN(const auto rotary, numberOr("rope.dimension_count", headDim, 2, headDim));
   if (rotary % 2 != 0) {
@@ -88,7 +91,7 @@ base::Result<Rope> Builder::readRope(bool neox) const {
     QUERN_ASSIGN(const double extrapolation, realOr("rope.scaling.yarn_ext_factor", 1.0, 0.0, 1.0));
     QUERN_ASSIGN(const double yarnAttention, realOr("rope.scaling.yarn_attn_factor", 1.0, 1e-3, 1e3));
     applyYarn(rope.frequencies, rope.rotary, base,
-              {factor, static_cast<double>(original), extrapolation, fast, slow});
+              {factor, static_cast<double>(original), extrapolation, fast, slow, roundsYarn});
     rope.magnitude *= static_cast<float>(yarnAttention);
     if (extrapolation > 0) rope.magnitude *= static_cast<float>(1.0 + 0.1 * std::log(std::max(1.0, factor)));
   } else if (!kind || *kind == "linear" || *kind == "none" || *kind == "longrope") {

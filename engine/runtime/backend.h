@@ -108,9 +108,12 @@ class Executable {
   virtual void writeBlock(std::uint32_t block, std::span<const std::byte> from) = 0;
 
   virtual MemoryUse memory() const = 0;
-  /// Bytes that one decode step of one sequence at this position must read: weights plus cache. What tokens/s
-  /// are held against.
+  /// Bytes that one decode step of one sequence at this position must read: weights (of a mixture of experts
+  /// as many as a token uses) plus cache. What tokens/s are held against.
   virtual std::uint64_t bytesPerToken(std::int32_t position) const = 0;
+  /// Bytes that the last run had to read beside the keys and values of earlier tokens: weights, of a mixture
+  /// of experts only those that its tokens chose. For others, bytesPerToken(0).
+  virtual std::uint64_t bytesOfLastRun() const { return bytesPerToken(0); }
   /// Bytes/s with which this executable's threads read its weights again and again: what decoding is held
   /// against. Measured by the first call (under 0.2 s), on the thread that calls run(); 0: unknown.
   virtual double readBandwidth() { return 0; }

@@ -86,10 +86,11 @@ struct Stats {
   std::int32_t waiting = 0;
   double decodeTokensPerSecond = 0;  ///< over the last second; 0 when idle
   double promptTokensPerSecond = 0;
-  double readBytesPerSecond = 0;      ///< model bytes that decoding moved, over the last second
-  double bandwidthLimit = 0;          ///< measured bytes/s; 0 until known
-  std::uint64_t generatedTokens = 0;  ///< since load
-  std::uint64_t promptTokens = 0;
+  double readBytesPerSecond = 0;       ///< model bytes that decoding moved, over the last second
+  double bandwidthLimit = 0;           ///< measured bytes/s; 0 until known
+  std::uint64_t generatedTokens = 0;   ///< since load
+  std::uint64_t promptTokens = 0;      ///< computed in slices, recomputedTokens among them
+  std::uint64_t recomputedTokens = 0;  ///< computed again: after preemptions, and what kRolling keeps
   runtime::MemoryUse memory;
   std::int32_t kvBlocksUsed = 0;   ///< held by those who run
   std::int32_t kvBlocksKnown = 0;  ///< that a later request with the same beginning can take over

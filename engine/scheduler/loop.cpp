@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/base/text.h"
+#include "engine/grammar/constraint.h"
 
 namespace quern::engine::scheduler {
 namespace {
@@ -103,6 +104,14 @@ base::Result<void> Loop::check(const Request& request) const {
     if (time.count() >= 0 && time <= kLongestTime) continue;
     return invalid("A deadline or a longest wait must be between 0 (none) and a month.");
   }
+  if (request.constraint) {
+    if (request.constraint->vocabulary().size() != static_cast<std::size_t>(vocabulary)) {
+      return invalid("The constraint was compiled for another model's vocabulary.");
+    }
+    if (isEmbedding || !request.choices.empty()) {
+      return invalid("A constraint makes sense only where an answer is made.");
+    }
+  }
   QUERN_TRY(sampling::validate(request.sampling, vocabulary));
   // Where an answer is made, its first token needs a place.
   const bool isAnswer = !isEmbedding && request.choices.empty();
@@ -178,6 +187,7 @@ Stats Loop::stats() const {
   Stats stats = totals_;
   stats.generatedTokens = report_.generated;
   stats.promptTokens = report_.prompt;
+  stats.recomputedTokens = report_.recomputed;
   stats.running = report_.running;
   stats.waiting = report_.waiting + static_cast<std::int32_t>(inbox_.size());
   stats.kvBlocksUsed = report_.blocksUsed;

@@ -17,9 +17,9 @@ std::optional<std::int32_t> ReasoningBudget::forced() const {
   return limit_.closing[written_];
 }
 
-void ReasoningBudget::accept(std::string_view text) {
+void ReasoningBudget::accept(std::int32_t token, std::string_view text) {
   if (state_ == State::kForcing) {
-    if (++written_ == limit_.closing.size()) state_ = State::kOver;
+    if (token != limit_.closing[written_] || ++written_ == limit_.closing.size()) state_ = State::kOver;
     return;
   }
   if (state_ == State::kOver) return;

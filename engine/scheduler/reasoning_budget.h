@@ -18,8 +18,9 @@ class ReasoningBudget {
 
   /// The token that must come next; none while the model may choose.
   std::optional<std::int32_t> forced() const;
-  /// The token that came, in its written form.
-  void accept(std::string_view text);
+  /// The token that came, and its written form. Where it is not the one that was to be forced (a grammar
+  /// forbids that), the limit is given up.
+  void accept(std::int32_t token, std::string_view text);
 
  private:
   enum class State { kBefore, kInside, kForcing, kOver };

@@ -13,6 +13,10 @@
 #include "engine/base/result.h"
 #include "engine/sampling/sampler.h"
 
+namespace quern::engine::grammar {
+class Constraint;
+}
+
 namespace quern::engine::scheduler {
 
 using RequestId = std::uint64_t;
@@ -72,6 +76,10 @@ struct Request {
   /// First tokens of the prompt that an overflow leaves alone; -1: 4 for kRolling, a quarter of what fits for
   /// kTruncateMiddle.
   std::int32_t keepTokens = -1;
+  /// What the answer must match; made for this engine's tokenizer (grammar::ConstraintCache). It ends
+  /// (kEndOfTurn) where nothing more may follow; ended otherwise, it is the beginning of one that matches. An
+  /// answer that no token of the vocabulary can go on with fails.
+  std::shared_ptr<const grammar::Constraint> constraint;
   bool reuse = true;      ///< take known beginnings from the cache; the answer is the same either way
   bool speculate = true;  ///< where it pays; the answer is the same either way
   /// Not kNone: no answer is made but a kEmbedding event. The engine must be loaded with

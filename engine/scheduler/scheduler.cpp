@@ -233,10 +233,18 @@ std::int32_t Scheduler::takeKnown(Sequence& sequence) {
   return sequence.computed - before;
 }
 
+/// The same, counted. Returns what never had to be computed: what was lost and is found again is no gain.
+std::int32_t Scheduler::takeForFree(Sequence& sequence) {
+  const std::int32_t before = std::max(sequence.computed, sequence.reached);
+  takeKnown(sequence);
+  const std::int32_t gained = std::max(0, sequence.computed - before);
+  report_.cached += static_cast<std::uint64_t>(gained);
+  return gained;
+}
+
 void Scheduler::start(const SequencePtr& sequence) {
   sequence->accepted();
-  const std::int32_t cached = takeKnown(*sequence);
-  report_.cached += static_cast<std::uint64_t>(cached);
+  const std::int32_t cached = takeForFree(*sequence);
   ReuseReport report;
   const std::int32_t next = sequence->computed;
   if (!sequence->request().reuse) {

@@ -65,9 +65,10 @@ class Scheduler {
   /// How things stand.
   struct Report {
     std::uint64_t generated = 0;  ///< tokens of answers; since the beginning, as all that follow
-    std::uint64_t prompt = 0;     ///< tokens of prompts that were computed
-    std::uint64_t bytes = 0;      ///< read for the answers
-    std::uint64_t cached = 0;     ///< tokens of prompts that were not computed
+    std::uint64_t prompt = 0;     ///< tokens that were computed in slices: of prompts, and again after losses
+    std::uint64_t recomputed = 0;  ///< of these, those that had been computed before
+    std::uint64_t bytes = 0;       ///< read for the answers
+    std::uint64_t cached = 0;      ///< tokens of prompts that never had to be computed
     std::uint64_t drafted = 0, accepted = 0, preemptions = 0, refused = 0;
     std::int32_t running = 0;
     std::int32_t waiting = 0;
@@ -93,6 +94,7 @@ class Scheduler {
   bool couldFit(const Sequence& sequence) const;
   void start(const SequencePtr& sequence);
   std::int32_t takeKnown(Sequence& sequence);
+  std::int32_t takeForFree(Sequence& sequence);
   const CacheIdentity& identity();
   std::optional<BlockPool::Block> fetch(Sequence& sequence);
   bool spill(BlockPool::Block block, const BlockKey& parent, std::span<const std::int32_t> tokens);

@@ -1,7 +1,9 @@
 // Which tokens a step computes.
 
 #include <algorithm>
+#include <cmath>
 
+#include "engine/scheduler/forced_tokens.h"
 #include "engine/scheduler/lookup_proposer.h"
 #include "engine/scheduler/scheduler.h"
 
@@ -48,21 +50,20 @@ void Scheduler::addPrompts() {
     if (budget == 0) break;
     if (sequence->isDecoding() || !isRunning(sequence)) continue;
     // What another has computed since is taken over; what another computes in this step is waited for.
-    const std::int32_t found = takeKnown(*sequence);
-    if (found > 0) {
-      sequence->found(found);
-      report_.cached += static_cast<std::uint64_t>(found);
-    }
+    const std::int32_t found = takeForFree(*sequence);
+    if (found > 0) sequence->found(found);
     if (sequence->awaitsDisk || isClaimed(*sequence)) continue;
     // One slice has one class.
     const auto all = static_cast<std::int32_t>(sequence->tokens.size());
     const std::int32_t end = sequence->computed < sequence->promptEnd ? sequence->promptEnd : all;
-    const std::int32_t tokens = std::min(end - sequence->computed, budget);
+    const double cost = sequence->computesAnswerAgain() ? budget_.answerTokenCost() : 1.0;
+    const auto affordable = std::max(1, static_cast<std::int32_t>(budget / cost));
+    const std::int32_t tokens = std::min(end - sequence->computed, affordable);
     if (!grow(sequence, tokens)) continue;
     claim(*sequence);
     sequence->planned = tokens;
     batch_.push_back(sequence);
-    budget -= tokens;
+    budget = std::max(0, budget - static_cast<std::int32_t>(std::ceil(tokens * cost)));
   }
 }
 
@@ -116,25 +117,31 @@ void Scheduler::propose(const DraftLength::Step& step) {
       }
     }
     const auto all = static_cast<std::int32_t>(sequence->tokens.size());
-    std::int32_t most = step.mostDrafts == 0 ? 0 : draftLength_.wanted(*sequence->proposer, step);
-    most = std::min(most, options_.contextTokens - all - 1);
+    std::int32_t room = std::min(step.mostDrafts, options_.contextTokens - all - 1);
     if (const std::int32_t limit = sequence->request().maxTokens; limit >= 0) {
-      most = std::min(most, limit - sequence->generated() - 1);
+      room = std::min(room, limit - sequence->generated() - 1);
     }
-    most = std::max(most, 0);
+    room = std::max(room, 0);
     proposals_.push_back(&sequence->proposal);
+    const auto forced = forcedTokens(*sequence, *tokenizer_, room);
+    std::int32_t most = room;
+    if (!forced.empty()) most = 0;
+    if (most > 0) most = std::min(most, draftLength_.wanted(*sequence->proposer, step));
     if (draftModel_ && !draftModel_->hasFailed() && most > 0) {
       asks_.push_back({static_cast<DraftModel::Follower*>(sequence->proposer.get()), sequence->tokens, most,
                        &sequence->sampler(), &sequence->proposal});
     } else {
       sequence->proposer->propose(sequence->tokens, most, sequence->sampler(), sequence->proposal);
     }
+    for (const std::int32_t token : forced) sequence->proposal.add(token, kForcedProbability);
   }
-  if (asks_.empty()) return;
-  // Two pools of workers would take the cores from each other.
-  executable_.setActive(false);
-  draftModel_->proposeAll(asks_);
-  executable_.setActive(true);
+  if (!asks_.empty()) {
+    // Two pools of workers would take the cores from each other.
+    executable_.setActive(false);
+    draftModel_->proposeAll(asks_);
+    executable_.setActive(true);
+  }
+  for (const auto& sequence : batch_) cutForbidden(*sequence);
 }
 
 /// Does a sequence that is in this batch already compute the block that this one needs next?

@@ -19,16 +19,17 @@ constexpr std::size_t kMostRehearsals = 4;
 void Scheduler::handOut() {
   std::int32_t decodeRows = 0;
   std::int32_t prompt = 0;
+  std::int32_t answersAgain = 0;
   std::uint64_t bytes = 0;
   for (const auto& sequence : batch_) {
     if (!sequence->isDecoding()) {
-      prompt += sequence->planned;
+      (sequence->computesAnswerAgain() ? answersAgain : prompt) += sequence->planned;
+      report_.recomputed += static_cast<std::uint64_t>(sequence->reachedOf(sequence->planned));
       continue;
     }
     decodeRows += sequence->planned;
-    // Weights are read once a step, whatever the number of sequences; the cache for each.
-    const std::uint64_t all = executable_.bytesPerToken(sequence->computed);
-    bytes += bytes == 0 ? all : all - executable_.bytesPerToken(0);
+    // The cache is read for each sequence; weights once a step, and which of them is known behind it.
+    bytes += executable_.bytesPerToken(sequence->computed) - executable_.bytesPerToken(0);
   }
   const Clock::time_point began = now_();
   const auto ran = executable_.run({slices_});
@@ -39,12 +40,13 @@ void Scheduler::handOut() {
   }
   const Clock::time_point before = std::exchange(time_, now_());
   const std::chrono::duration<double> took = time_ - before;
-  budget_.measured(decodeRows, prompt, took);
+  budget_.measured(decodeRows + answersAgain, prompt, took);
+  if (decodeRows > 0) bytes += executable_.bytesOfLastRun();
   // Of the step itself: what guessing costs is counted where it is done.
-  if (prompt == 0) {
+  if (prompt == 0 && answersAgain == 0) {
     draftLength_.measured(decodeRows, std::chrono::duration<double>(time_ - began).count());
   }
-  report_.prompt += static_cast<std::uint64_t>(prompt);
+  report_.prompt += static_cast<std::uint64_t>(prompt + answersAgain);
   report_.bytes += bytes;
   std::int32_t row = 0;
   std::int32_t hidden = 0;
@@ -127,7 +129,7 @@ void Scheduler::wentOn(const SequencePtr& sequence, std::optional<FinishReason> 
       sequence->roll(options_.contextTokens);
     }
   }
-  if (ended) finish(sequence, *ended);
+  if (ended) finish(sequence, *ended, sequence->failure());
 }
 
 /// The prompt is there: every answer goes on by itself from it.

@@ -3,8 +3,10 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <exception>
+#include <limits>
 
 #include "engine/scheduler/logprobs.h"
 
@@ -24,6 +26,12 @@ std::vector<std::vector<std::int32_t>> dryBreakers(const Request& request,
 sampling::Parameters seeded(sampling::Parameters parameters, std::int32_t answer) {
   parameters.seed += static_cast<std::uint64_t>(answer);
   return parameters;
+}
+
+base::Error tooAmbiguous() {
+  return {base::ErrorCode::kLimit,
+          "The grammar can be read in too many ways at once here. Write its options so that the next few "
+          "characters tell them apart."};
 }
 
 }  // namespace
@@ -65,6 +73,9 @@ Sequence::Sequence(std::shared_ptr<Job> job, std::int32_t answer,
                                                  static_cast<std::int32_t>(tokenizer_->vocabularySize()),
                                                  dryBreakers(request(), *tokenizer_));
   for (const std::int32_t token : tokens) sampler_->accept(token);
+  if (!request().constraint) return;
+  matcher_.emplace(request().constraint);
+  mask_.resize(grammar::maskWords(tokenizer_->vocabularySize()));
 }
 
 std::span<const std::int32_t> Sequence::tokensOf(std::int32_t index, std::int32_t blockTokens) const {
@@ -128,6 +139,7 @@ void Sequence::preempted() {
 
 /// Nothing of it is in a cache any more.
 void Sequence::beginAnew() {
+  reached = std::max(reached, computed);
   computed = published = 0;
   place = {};
   if (proposer) proposer->restart();
@@ -138,19 +150,58 @@ void Sequence::countDrafts(std::int32_t offered, std::int32_t right) {
   usage_.acceptedTokens += right;
 }
 
+/// Only what may follow keeps its logit. False, with a failure: nothing may.
+bool Sequence::constrain(std::span<float> logits) {
+  matcher_->allowed(mask_);
+  std::uint64_t any = 0;
+  for (const std::uint64_t word : mask_) any |= word;
+  if (any == 0) {
+    failure_ = matcher_->isTooAmbiguous()
+                   ? tooAmbiguous()
+                   : base::Error(base::ErrorCode::kUnsupported,
+                                 "The model's vocabulary has no token that goes on as the grammar demands.");
+    return false;
+  }
+  constexpr float kNever = -std::numeric_limits<float>::infinity();
+  for (std::size_t w = 0; w < mask_.size(); ++w) {
+    const std::size_t count = std::min<std::size_t>(64, logits.size() - w * 64);
+    float* const values = logits.data() + w * 64;
+    if (mask_[w] == 0) {
+      std::fill_n(values, count, kNever);
+      continue;
+    }
+    // Where some may follow, most may: within a text nearly everything does.
+    std::uint64_t forbidden = ~mask_[w];
+    if (count < 64) forbidden &= (std::uint64_t{1} << count) - 1;
+    for (; forbidden != 0; forbidden &= forbidden - 1) values[std::countr_zero(forbidden)] = kNever;
+  }
+  return true;
+}
+
 std::optional<FinishReason> Sequence::next(std::span<float> logits, Clock::time_point now) {
   const bool wantsLogprobs = request().topLogprobs > 0;
   if (wantsLogprobs) plainLogits_.assign(logits.begin(), logits.end());
+  if (matcher_ && !constrain(logits)) return FinishReason::kFailed;
+  const auto isAllowed = [&](std::int32_t one) {
+    return !matcher_ || ((mask_[static_cast<std::size_t>(one) / 64] >> (one % 64)) & 1) != 0;
+  };
   const std::optional<std::int32_t> forced = reasoning_.forced();
-  const std::int32_t token = forced ? *forced : sampler_->sample(logits);
+  const std::int32_t token = forced && isAllowed(*forced) ? *forced : sampler_->sample(logits);
+  if (!isAllowed(token)) {
+    failure_ = base::Error(base::ErrorCode::kInvalidArgument,
+                           "The logit bias bans every token that the grammar allows here.");
+    return FinishReason::kFailed;
+  }
   sampler_->accept(token);
-  reasoning_.accept(tokenizer_->tokenBytes(token, true));
+  reasoning_.accept(token, tokenizer_->tokenBytes(token, true));
   if (usage_.completionTokens == 0) firstToken_ = now;
   lastToken_ = now;
   ++usage_.completionTokens;
   ++job_->generated;
   tokens.push_back(token);
-  if (!request().ignoreEnd && tokenizer_->endsGeneration(token)) return FinishReason::kEndOfTurn;
+  // A constrained answer that is complete has nothing to go on to.
+  const bool minds = !request().ignoreEnd || matcher_.has_value();
+  if (minds && tokenizer_->endsGeneration(token)) return FinishReason::kEndOfTurn;
 
   Event made = event(Event::Kind::kTokens);
   made.text = stops_.push(detokenizer_.push(token));
@@ -159,6 +210,11 @@ std::optional<FinishReason> Sequence::next(std::span<float> logits, Clock::time_
   made.timings = timings(0, now);
   job_->emit(made);
   if (stops_.matched()) return FinishReason::kStopString;
+  if (matcher_ && !matcher_->accept(token)) {
+    failure_ = tooAmbiguous();
+    return FinishReason::kFailed;
+  }
+  if (matcher_ && matcher_->isFinished()) return FinishReason::kEndOfTurn;
   if (request().maxTokens >= 0 && usage_.completionTokens >= request().maxTokens) {
     return FinishReason::kMaxTokens;
   }
@@ -174,6 +230,7 @@ void Sequence::roll(std::int32_t contextTokens) {
   tokens.erase(begin, begin + cut.tokens);
   promptEnd = static_cast<std::int32_t>(tokens.size());
   beginAnew();
+  reached = promptEnd;
   Event dropped = event(Event::Kind::kDropped);
   dropped.droppedFirst = cut.first;
   dropped.droppedTokens = cut.tokens;

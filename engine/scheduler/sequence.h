@@ -2,12 +2,15 @@
 // token and its event.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "engine/grammar/constraint.h"
 #include "engine/sampling/sampler.h"
 #include "engine/scheduler/block_pool.h"
 #include "engine/scheduler/proposer.h"
@@ -64,6 +67,7 @@ class Sequence {
   /// How many are in the KV cache.
   std::int32_t computed = 0;
   std::vector<BlockPool::Block> blocks;
+  std::int32_t reached = 0;    ///< how many of them were before their blocks were lost
   std::int32_t published = 0;  ///< blocks that were made known or taken over
   BlockPool::Place place;      ///< of the last of them
   Clock::time_point admitted{};
@@ -82,6 +86,10 @@ class Sequence {
   std::int32_t promptTokensOf(std::int32_t index, std::int32_t blockTokens) const;
   std::span<const std::int32_t> tokensOf(std::int32_t index, std::int32_t blockTokens) const;
 
+  /// Of the `next` tokens, those that had been computed before.
+  std::int32_t reachedOf(std::int32_t next) const { return std::clamp(reached - computed, 0, next); }
+  /// Its next tokens were an answer's, which is computed again by an answer's kernels.
+  bool computesAnswerAgain() const { return computed >= promptEnd && !isDecoding(); }
   /// More than the one token that the prompt gives: there is a decoding speed.
   bool hasDecoded() const { return usage_.completionTokens > 1; }
   std::int32_t generated() const { return usage_.completionTokens; }
@@ -90,7 +98,7 @@ class Sequence {
   /// For the first time, or again after a preemption.
   void started(Clock::time_point now, std::int32_t cachedTokens, const ReuseReport& report);
   /// Another's computation has been taken over on the way.
-  void found(std::int32_t cachedTokens) { usage_.cachedTokens += isFresh() ? cachedTokens : 0; }
+  void found(std::int32_t cachedTokens) { usage_.cachedTokens += cachedTokens; }
   /// Goes on from the prompt that `trunk`, another answer of the same request, has computed.
   void forked(const Sequence& trunk);
   void promptProgress();
@@ -116,11 +124,14 @@ class Sequence {
   void finish(FinishReason reason, std::optional<base::Error> error, double bandwidth, Clock::time_point now);
 
   const sampling::Sampler& sampler() const { return *sampler_; }
+  /// Where the answer stands in what it must match; null: it is free.
+  const grammar::Matcher* matcher() const { return matcher_ ? &*matcher_ : nullptr; }
+  /// Why next() has said kFailed.
+  const std::optional<base::Error>& failure() const { return failure_; }
 
  private:
-  /// Nothing has been generated yet, nor thrown away.
-  bool isFresh() const { return usage_.preemptions == 0 && usage_.completionTokens == 0; }
   void beginAnew();
+  bool constrain(std::span<float> logits);
   Event event(Event::Kind kind) const;
   Timings timings(double bandwidth, Clock::time_point now) const;
 
@@ -128,6 +139,9 @@ class Sequence {
   std::int32_t answer_;
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer_;
   std::unique_ptr<sampling::Sampler> sampler_;
+  std::optional<grammar::Matcher> matcher_;
+  std::vector<std::uint64_t> mask_;  ///< of the next token
+  std::optional<base::Error> failure_;
   tokenizer::StreamDetokenizer detokenizer_;
   StopMatcher stops_;
   ReasoningBudget reasoning_;

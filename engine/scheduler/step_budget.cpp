@@ -62,6 +62,16 @@ std::int32_t StepBudget::promptTokens(std::int32_t decoding, std::int32_t prefil
   return tokensIn(seconds, cost, room);
 }
 
+double StepBudget::answerTokenCost() const {
+  const double prompt = besideSeconds_ > 0 ? besideSeconds_ : aloneSeconds_;
+  // With many rows the weights, which are read once, weigh least.
+  const auto most =
+      std::find_if(decodeSeconds_.rbegin(), decodeSeconds_.rend(), [](double s) { return s > 0; });
+  if (prompt == 0 || most == decodeSeconds_.rend()) return 1;
+  const auto rows = static_cast<double>(std::distance(most, decodeSeconds_.rend()) - 1);
+  return std::max(1.0, *most / rows / prompt);
+}
+
 void StepBudget::measured(std::int32_t decodeRows, std::int32_t promptTokens,
                           std::chrono::duration<double> time) {
   const double seconds = time.count();

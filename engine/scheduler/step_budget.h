@@ -20,6 +20,9 @@ class StepBudget {
   std::int32_t promptTokens(std::int32_t decoding, std::int32_t prefilling) const;
   void measured(std::int32_t decodeRows, std::int32_t promptTokens, std::chrono::duration<double> time);
 
+  /// What a token of an answer that is computed again costs, in tokens of prompts: at least 1.
+  double answerTokenCost() const;
+
   /// Seconds that a step of `rows` rows of answers takes; 0: never seen one near.
   double decodeSeconds(std::int32_t rows) const;
 

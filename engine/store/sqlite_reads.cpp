@@ -196,6 +196,16 @@ base::Result<std::vector<SearchHit>> SqliteStore::search(const std::string& word
   });
 }
 
+base::Result<bool> SqliteStore::hasDeleted() {
+  return read<bool>([](SQLite::Database& database) {
+    SQLite::Statement row(database,
+                          "SELECT EXISTS(SELECT 1 FROM chats WHERE deleted = 1) OR "
+                          "EXISTS(SELECT 1 FROM messages WHERE deleted_by IS NOT NULL)");
+    row.executeStep();
+    return row.getColumn(0).getInt() != 0;
+  });
+}
+
 base::Result<std::optional<std::string>> SqliteStore::setting(const std::string& key) {
   return read<std::optional<std::string>>([&](SQLite::Database& database) {
     SQLite::Statement row(database, "SELECT value FROM settings WHERE key = ?");

@@ -36,6 +36,7 @@ class SqliteStore final : public Store {
   void updateMessage(Id message, std::string content, MessageState state, std::string statsJson) override;
   void deleteMessage(Id message) override;
   void undeleteMessage(Id message) override;
+  base::Result<bool> hasDeleted() override;
   void deleteChat(Id chat) override;
   void undeleteChat(Id chat) override;
   void purgeDeleted() override;

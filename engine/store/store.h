@@ -94,6 +94,8 @@ class Store {
   virtual base::Result<std::vector<Message>> tree(Id chat) = 0;
   /// Any words, as a person types them; never a syntax error. Best first.
   virtual base::Result<std::vector<SearchHit>> search(const std::string& words, std::int32_t limit = 100) = 0;
+  /// Are there chats or messages that purgeDeleted() would remove for good?
+  virtual base::Result<bool> hasDeleted() = 0;
   virtual base::Result<std::optional<std::string>> setting(const std::string& key) = 0;
 
   // Writes that answer with an id: done when they return.

@@ -99,6 +99,16 @@ void addChunk(const RowTotals& total, const RowTotals& chunk, std::int64_t rows,
   });
 }
 
+/// The sum of row r with a score more (in powers of two, as all of them) that has no value. A sink far above
+/// all scores leaves next to nothing of the output, which 2^127 does as well as more would.
+template <class Simd>
+float sumWithSink(const RowTotals& total, std::int64_t r, float sink) {
+  const auto above = Simd::min(Simd::set(sink - total.maxima[r]), Simd::set(127.0F));
+  float lanes[16];
+  Simd::store(lanes, exp2Vector<Simd>(above));
+  return total.sums[r] + lanes[0];
+}
+
 /// total = total · before + output · after, of `padded` floats.
 template <class Simd>
 void addOutput(float* total, const float* output, float before, float after, std::int64_t padded) {

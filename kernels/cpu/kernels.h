@@ -120,8 +120,10 @@ struct AttentionTask {
   const std::byte* const* keyBlocks = nullptr;
   const std::byte* const* valueBlocks = nullptr;
   KvType type = KvType::kF16;
-  float scale = 1.0F;        ///< multiplies q·k
-  float softcap = 0.0F;      ///< when > 0: s = softcap · tanh(s / softcap)
+  float scale = 1.0F;    ///< multiplies q·k
+  float softcap = 0.0F;  ///< when > 0: s = softcap · tanh(s / softcap)
+  /// [groupHeads]: a score of each head that takes part in its softmax and has no value; null: none
+  const float* sinks = nullptr;
   float* scratch = nullptr;  ///< attentionScratchFloats() floats of the worker's own
   /// When not null, only chunks [firstChunk, endChunk) are attended to, and instead of an output each leaves
   /// what it came to, for mergeAttention(): [chunk, token, head, attentionPartialFloats()], beginning with
@@ -183,6 +185,8 @@ struct Kernels {
   void (*siluMul)(const float* gate, const float* up, float* out, std::int64_t n);
   /// out = gelu_tanh(gate) · up, gelu_tanh(x) = x/2 · (1 + tanh(√(2/π)(x + 0.044715 x³)))
   void (*geluMul)(const float* gate, const float* up, float* out, std::int64_t n);
+  /// gpt-oss: g = min(gate, 7), u = clamp(up, ±7), out = (u + 1) · g / (1 + e^(−1.702 · g))
+  void (*swigluOai)(const float* gate, const float* up, float* out, std::int64_t n);
   /// x = cap · tanh(x / cap)
   void (*softcap)(float* x, float cap, std::int64_t n);
   /// x += y

@@ -25,6 +25,7 @@ constexpr Kernels makeTable(const char* name) {
           .rope = rope<Simd>,
           .siluMul = siluMul<Simd>,
           .geluMul = geluMul<Simd>,
+          .swigluOai = swigluOai<Simd>,
           .softcap = softcap<Simd>,
           .add = addVectors<Simd>,
           .storeKv = storeKv<Simd>,

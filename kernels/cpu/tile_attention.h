@@ -223,13 +223,19 @@ class Attention {
                     space_.padded);
   }
 
+  float sinkOf(std::int64_t row) const {
+    return task_.sinks[row % task_.groupHeads] * static_cast<float>(kLog2E);
+  }
+
   void writeOutput() {
     for (std::int64_t r = 0; r < rows_; ++r) {
       float* total = space_.totalOutputs + r * space_.padded;
       if (task_.type == KvType::kQ4_0) turnByHadamard<Simd>(total, task_.headDim, total);
       float* output = task_.output + r / task_.groupHeads * task_.outputTokenStride +
                       r % task_.groupHeads * task_.outputHeadStride;
-      const auto inverse = Simd::set(1.0F / space_.total.sums[r]);
+      const float sum =
+          task_.sinks == nullptr ? space_.total.sums[r] : sumWithSink<Simd>(space_.total, r, sinkOf(r));
+      const auto inverse = Simd::set(1.0F / sum);
       forLanes(task_.headDim, [&](std::int64_t i, std::int64_t count) {
         Simd::storeSome(output + i, Simd::mul(Simd::loadSome(total + i, count), inverse), count);
       });

@@ -129,6 +129,19 @@ void geluMul(const float* gate, const float* up, float* out, std::int64_t n) {
   });
 }
 
+/// gpt-oss's activation; the constants are the model's (transformers: GptOssExperts).
+template <class Simd>
+void swigluOai(const float* gate, const float* up, float* out, std::int64_t n) {
+  const auto limit = Simd::set(7.0F);
+  const auto one = Simd::set(1.0F);
+  forLanes(n, [&](std::int64_t i, std::int64_t count) {
+    const auto g = Simd::min(Simd::loadSome(gate + i, count), limit);
+    const auto u = Simd::max(Simd::min(Simd::loadSome(up + i, count), limit), Simd::set(-7.0F));
+    const auto e = expVector<Simd>(Simd::mul(g, Simd::set(-1.702F)));
+    Simd::storeSome(out + i, Simd::mul(Simd::add(u, one), Simd::div(g, Simd::add(e, one))), count);
+  });
+}
+
 template <class Simd>
 void softcap(float* x, float cap, std::int64_t n) {
   forLanes(n, [&](std::int64_t i, std::int64_t count) {

@@ -50,9 +50,9 @@ float element(cpu::KvType type, const std::byte* block, std::int64_t headDim, st
 
 std::vector<double> attention(const std::vector<float>& query, const std::vector<std::vector<float>>& keys,
                               const std::vector<std::vector<float>>& values, std::int64_t first, double scale,
-                              double softcap) {
+                              double softcap, const float* sink) {
   std::vector<double> scores;
-  double largest = -std::numeric_limits<double>::infinity();
+  double largest = sink != nullptr ? *sink : -std::numeric_limits<double>::infinity();
   for (std::size_t j = static_cast<std::size_t>(first); j < keys.size(); ++j) {
     double dot = 0;
     for (std::size_t i = 0; i < query.size(); ++i) dot += static_cast<double>(query[i]) * keys[j][i];
@@ -61,7 +61,7 @@ std::vector<double> attention(const std::vector<float>& query, const std::vector
     scores.push_back(dot);
     largest = std::max(largest, dot);
   }
-  double sum = 0;
+  double sum = sink != nullptr ? std::exp(*sink - largest) : 0;
   std::vector<double> output(query.size(), 0.0);
   for (std::size_t j = 0; j < scores.size(); ++j) {
     const double p = std::exp(scores[j] - largest);

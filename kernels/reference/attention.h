@@ -10,11 +10,11 @@
 
 namespace quern::kernels::reference {
 
-/// One query over keys and values [positions, headDim]; positions before `first` are not seen. Returns
-/// [headDim].
+/// One query over keys and values [positions, headDim]; positions before `first` are not seen. `sink`: a
+/// score that takes part in the softmax and has no value, or null. Returns [headDim].
 std::vector<double> attention(const std::vector<float>& query, const std::vector<std::vector<float>>& keys,
                               const std::vector<std::vector<float>>& values, std::int64_t first, double scale,
-                              double softcap);
+                              double softcap, const float* sink = nullptr);
 
 /// A head [headDim] of token `token`, normed and rotated.
 std::vector<float> turned(const std::vector<float>& head, const cpu::HeadTurn& turn, std::int64_t token);

@@ -36,6 +36,18 @@ class CommandLine : public testing::Test {
   test::Environment platform_{"QT_QPA_PLATFORM", nullptr};
 };
 
+TEST_F(CommandLine, RefusesGrammarsAndPatternsBeforeAModelIsLoaded) {
+  expectFailure({"run", "x", "hello", "--regex", "(?<=a)b"}, 2, "look-behind cannot be honoured");
+  expectFailure({"run", "x", "hello", "--grammar", "root ::= root \"a\""}, 2, "left recursion");
+  expectFailure({"run", "x", "hello", "--grammar", "no-such-file"}, 2, "neither a file that can be read nor");
+  expectFailure({"run", "x", "hello", "--grammar", "root ::= \"a\"", "--regex", "a"}, 2, "not to both");
+  // What is right goes on to the model.
+  expectFailure({"run", "no-such-model", "hello", "--regex", "a+"}, 1, "no-such-model");
+  std::ofstream(folder_ / "form.gbnf") << "root ::= \"a\" # one\n";
+  expectFailure({"run", "no-such-model", "hello", "--grammar", (folder_ / "form.gbnf").string()}, 1,
+                "no-such-model");
+}
+
 TEST_F(CommandLine, EveryVerbHasHelp) {
   const Outcome all = quern({"--help"});
   EXPECT_EQ(all.code, 0);

@@ -90,6 +90,23 @@ TEST_F(SmolLm2, AnswersWithToolsAreTakenApart) {
   EXPECT_GT(json::parse(offered.out)["usage"]["prompt_tokens"], answer["usage"]["prompt_tokens"]);
 }
 
+TEST_F(SmolLm2, HoldsAnswersToAForm) {
+  const Outcome regex = quern({"run", "smollm2", "When was the moon landing?", "--temp", "1.5", "--seed", "3",
+                               "--regex", "(19|20)\\d\\d-[01]\\d", "--json"});
+  ASSERT_EQ(regex.code, 0) << regex.err;
+  const auto date = json::parse(regex.out);
+  EXPECT_EQ(date["text"].get<std::string>().size(), 7U) << regex.out;
+  EXPECT_EQ(date["text"].get<std::string>()[4], '-') << regex.out;
+  EXPECT_EQ(date["finish_reason"], "end_of_turn");
+  const Outcome grammar = quern({"run", "smollm2", "Is water wet?", "--temp", "1.5", "--seed", "3",
+                                 "--grammar", "root ::= \"yes\" | \"no\""});
+  ASSERT_EQ(grammar.code, 0) << grammar.err;
+  EXPECT_TRUE(grammar.out == "yes\n" || grammar.out == "no\n") << grammar.out;
+  const Outcome cut = quern({"run", "smollm2", "Count", "-n", "5", "--regex", "[0-9 ]{200}", "--json"});
+  ASSERT_EQ(cut.code, 0) << cut.err;
+  EXPECT_EQ(json::parse(cut.out)["finish_reason"], "max_tokens");
+}
+
 TEST_F(SmolLm2, TheSameSeedIsTheSameAnswer) {
   const std::vector<std::string> arguments = {"run", "smollm2", "Tell me a story", "--seed", "7",
                                               "-n",  "24",      "--json"};

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <QLocale>
 #include <limits>
 
 #include "ui/bridge/sampling_json.h"
@@ -73,6 +74,37 @@ TEST(AnswerText, FooterLeavesOutWhatIsNotKnown) {
             QStringLiteral("42.1 tok/s · 318 tokens · 0.41 s to first token · 71 % of bandwidth "
                            "limit · stopped: end of turn"));
   EXPECT_EQ(footerText(statsFromJson(statsToJson(stats))), footerText(stats));
+}
+
+TEST(AnswerText, DetailsSayWhatWasKnownAndWhyNoMore) {
+  using Why = engine::scheduler::ReuseReport::Why;
+  const auto number = [](int value) { return QLocale().toString(value); };
+  AnswerStats stats;
+  EXPECT_EQ(footerDetails(stats), QString());
+  stats.usage.promptTokens = 1240;
+  stats.usage.cachedTokens = 1184;
+  stats.usage.reuse = {Why::kDiffers, 1184, 7, 8};
+  stats.usage.draftedTokens = 60;
+  stats.usage.acceptedTokens = 41;
+  stats.timings.promptMs = 410;
+  const QString read =
+      QStringLiteral("Question and history: %1 tokens, %2 of them known from before, read in 0.41 s\n")
+          .arg(number(1240), number(1184));
+  EXPECT_EQ(footerDetails(stats),
+            read + QStringLiteral("Nothing more was known: what was read before differs from token %1 on\n"
+                                  "Guessed ahead: 60 tokens, 41 of them right")
+                       .arg(number(1185)));
+  EXPECT_EQ(footerDetails(statsFromJson(statsToJson(stats))), footerDetails(stats));
+  stats.usage.reuse.why = Why::kWhole;
+  stats.usage.draftedTokens = 0;
+  stats.timings.queueMs = 1500;
+  EXPECT_EQ(footerDetails(stats), read + QStringLiteral("Waited for others: 1.50 s"));
+  // Kept before reasons were, or by a later program.
+  const AnswerStats old = statsFromJson(R"({"promptTokens": 9, "promptMs": 5})");
+  EXPECT_FALSE(footerDetails(old).contains(QStringLiteral("Nothing more")))
+      << footerDetails(old).toStdString();
+  EXPECT_FALSE(footerDetails(statsFromJson(R"({"promptTokens": 9, "promptMs": 5, "reuse": 77})"))
+                   .contains(QStringLiteral("Nothing more")));
 }
 
 TEST(AnswerText, BrokenStatsAreEmpty) {

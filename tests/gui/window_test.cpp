@@ -6,6 +6,7 @@
 #include <QLineEdit>
 #include <QListView>
 #include <QSlider>
+#include <filesystem>
 #include <set>
 
 #include "tests/gui/window_fixture.h"
@@ -184,6 +185,23 @@ TEST_F(WindowTest, ThemeAndTextSizeChangeTheWindowAtOnce) {
   test_->find<QSlider>("textSize")->setValue(20);
   ASSERT_EQ(test_->theme.textPercent(), 200);
   ASSERT_EQ(test_->find("statusStrip")->height(), 2 * before);
+}
+
+TEST_F(WindowTest, WhatWasReadIsKeptFromAClickToTheNext) {
+  test_->open();
+  test_->window.run(Command::kSettings);
+  auto* keep = test_->find<QAbstractButton>("keepPrompts");
+  ASSERT_FALSE(keep->isChecked());
+  const auto folder = [&] { return test_->settings.loadOptions("/nowhere/scripted.gguf").prefixFolder; };
+  ASSERT_TRUE(folder().empty());
+  QTest::mouseClick(keep, Qt::LeftButton, {}, keep->rect().center());
+  ASSERT_TRUE(keep->isChecked());
+  ASSERT_FALSE(folder().empty());
+  std::filesystem::create_directories(folder());
+  const auto kept = folder();
+  QTest::mouseClick(keep, Qt::LeftButton, {}, keep->rect().center());
+  ASSERT_TRUE(folder().empty());
+  ASSERT_FALSE(std::filesystem::exists(kept));
 }
 
 TEST_F(WindowTest, OnlyTextIsAttached) {

@@ -26,6 +26,7 @@ struct AttentionShape {
   std::int64_t first = 0;  ///< position of the first query token
   std::int64_t window = 0;
   float softcap = 0;
+  const float* sinks = nullptr;  ///< [heads]
 
   std::size_t queryFloats() const { return static_cast<std::size_t>(tokens * heads * headDim); }
 };
@@ -93,6 +94,7 @@ inline AttentionTask taskOf(const AttentionCache& cache, const AttentionShape& s
   task.type = shape.type;
   task.scale = 1.0F / std::sqrt(static_cast<float>(shape.headDim));
   task.softcap = shape.softcap;
+  task.sinks = shape.sinks;
   task.scratch = scratch;
   return task;
 }
@@ -152,7 +154,8 @@ inline std::vector<double> plainAttention(const AttentionCache& cache, const Att
       for (const double x :
            reference::attention(reference::turned(one, turn, t), {keys.begin(), keys.begin() + end},
                                 {values.begin(), values.begin() + end}, seen,
-                                1.0 / std::sqrt(static_cast<double>(shape.headDim)), shape.softcap)) {
+                                1.0 / std::sqrt(static_cast<double>(shape.headDim)), shape.softcap,
+                                shape.sinks == nullptr ? nullptr : shape.sinks + h)) {
         output.push_back(x);
       }
     }

@@ -94,6 +94,26 @@ TEST_P(Attention, AgreesForRandomShapes) {
   }
 }
 
+/// A sink takes its share and gives nothing: small ones, some as large as the scores, and one above all.
+/// Shared out along the sequence it counts once.
+TEST_P(Attention, SinksTakePartInTheSoftmax) {
+  const float sinks[] = {-30.0F, -1.0F, 0.0F, 2.5F, 7.0F, 40.0F, 300.0F};
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kQ8_0, KvType::kQ4_0}) {
+    for (const AttentionShape& shape :
+         {AttentionShape{type, 64, 1, 7, 613, 0, 0, sinks}, AttentionShape{type, 64, 37, 7, 0, 0, 0, sinks},
+          AttentionShape{type, 64, 20, 7, 250, 12, 0, sinks},
+          AttentionShape{type, 32, 2, 3, 9, 0, 20, sinks}}) {
+      const AttentionCache cache(*GetParam(), type, shape.first + shape.tokens, shape.headDim);
+      const auto query = normalFloats(shape.queryFloats(), 1.0F, 3);
+      const auto output = tiledAttention(*GetParam(), cache, shape, query);
+      expectNear(output, plainAttention(cache, shape, query), 4e-6, nameOf(shape));
+      const auto sharedOut = sharedOutAttention(*GetParam(), cache, shape, query);
+      ASSERT_EQ(std::memcmp(output.data(), sharedOut.data(), output.size() * sizeof(float)), 0)
+          << nameOf(shape);
+    }
+  }
+}
+
 /// Scores of hundreds, so that one key takes all and the others underflow; the largest last, so that every
 /// tile throws away what came before.
 TEST_P(Attention, StandsExtremeScores) {

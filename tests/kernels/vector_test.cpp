@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -54,6 +55,23 @@ TEST_P(Vector, ActivationsAgreeWithTheirFormulas) {
     const double inner = std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v);
     EXPECT_NEAR(gelu[i], 0.5 * v * (1 + std::tanh(inner)) * up[i], 1e-5 * (1 + std::fabs(v))) << v;
     EXPECT_NEAR(capped[i], 30 * std::tanh(v / 30), 2e-5) << v;
+  }
+}
+
+TEST_P(Vector, SwigluOfGptOssClampsAndAddsOne) {
+  std::vector<float> gate = randomFloats(203, 6.0F, 8);
+  std::vector<float> up = randomFloats(gate.size(), 6.0F, 9);
+  gate[0] = -200.0F;
+  gate[1] = 200.0F;
+  up[2] = 200.0F;
+  up[3] = -200.0F;
+  std::vector<float> out(gate.size());
+  GetParam()->swigluOai(gate.data(), up.data(), out.data(), static_cast<std::int64_t>(out.size()));
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const double g = std::min<double>(gate[i], 7.0);
+    const double u = std::clamp<double>(up[i], -7.0, 7.0);
+    const double expected = (u + 1) * g / (1 + std::exp(-1.702 * g));
+    EXPECT_NEAR(out[i], expected, 2e-6 * (1 + std::fabs(expected))) << gate[i] << " " << up[i];
   }
 }
 

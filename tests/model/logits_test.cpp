@@ -1,5 +1,5 @@
 // Tiny random models of every family beside transformers' float32 logits
-// (tests/conformance/make_tiny_models.py).
+// (tests/conformance/make_tiny_models.py, make_tiny_mixtures.py).
 
 #include <gtest/gtest.h>
 
@@ -53,6 +53,8 @@ TEST_P(TinyModel, GivesTheLogitsOfTransformers) {
   const auto expected = data["logits"].get<std::vector<std::vector<double>>>();
   ASSERT_EQ(tokens.size(), expected.size());
 
+  // Weights in blocks are multiplied with activations of 8 bits.
+  const double leastCosine = GetParam().ends_with("mxfp4") ? 0.999 : 0.9999;
   const auto program = *model::buildProgram(*file);
   runtime::CompileOptions options;
   options.kvTokens = 32;  // LongRoPE's original lengths are 16 and 32: one on each side
@@ -69,7 +71,7 @@ TEST_P(TinyModel, GivesTheLogitsOfTransformers) {
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       prefill = compare(executable->logits(static_cast<std::int32_t>(i)), expected[i], prefill);
     }
-    EXPECT_GE(prefill.worstCosine, 0.9999) << executable->description();
+    EXPECT_GE(prefill.worstCosine, leastCosine) << executable->description();
     EXPECT_EQ(prefill.topMismatches, 0) << executable->description();
 
     Comparison decode;
@@ -78,7 +80,7 @@ TEST_P(TinyModel, GivesTheLogitsOfTransformers) {
       ASSERT_TRUE(executable->run({std::span(&one, 1)}));
       decode = compare(executable->logits(0), expected[i], decode);
     }
-    EXPECT_GE(decode.worstCosine, 0.9999) << executable->description();
+    EXPECT_GE(decode.worstCosine, leastCosine) << executable->description();
     EXPECT_EQ(decode.topMismatches, 0) << executable->description();
   }
 }
@@ -98,7 +100,14 @@ const std::vector<std::string> kNames = {"llama",
                                          "phi3",
                                          "phi3-window",
                                          "phi3-longrope-short",
-                                         "phi3-longrope-long"};
+                                         "phi3-longrope-long",
+                                         "mixtral",
+                                         "qwen2moe",
+                                         "qwen3moe",
+                                         "granitemoe",
+                                         "granitemoe-shared",
+                                         "gpt-oss",
+                                         "gpt-oss-mxfp4"};
 
 INSTANTIATE_TEST_SUITE_P(Families, TinyModel, testing::ValuesIn(kNames), [](const auto& test) {
   std::string name = test.param;

@@ -117,10 +117,10 @@ TEST_P(Invariance, CopiedBlocksContinueASequence) {
   for (std::size_t i = 0; i < rows.size(); ++i) ASSERT_EQ(rows[i], expected_[40 + i]);
 }
 
-/// Plain attention, biases, norms on heads, soft caps and windows.
+/// Plain attention, biases, norms on heads, soft caps and windows; experts, alone and shared, and sinks.
 INSTANTIATE_TEST_SUITE_P(Families, Invariance,
                          testing::Values("llama", "llama-tied-bias", "qwen3", "gemma2", "gemma3",
-                                         "phi3-window"),
+                                         "phi3-window", "mixtral", "qwen2moe", "gpt-oss"),
                          [](const auto& test) {
                            std::string name = test.param;
                            std::replace(name.begin(), name.end(), '-', '_');

@@ -61,6 +61,11 @@ class Driven {
     scheduler.step();
     if (control->runs == before) now += std::chrono::milliseconds(1);
   }
+  /// Steps until `condition` holds; there must be work until then.
+  void until(const std::function<bool()>& condition) {
+    while (!condition() && scheduler.hasWork()) step();
+    ASSERT_TRUE(condition()) << "everything has ended before";
+  }
   void finishAll() {
     for (int i = 0; i < 100000 && scheduler.hasWork(); ++i) step();
     EXPECT_FALSE(scheduler.hasWork()) << "it does not come to an end";
@@ -91,8 +96,7 @@ class Driven {
     made->onRun = [this](const runtime::Batch& batch) {
       lastStep = stepCost;
       for (const auto& slice : batch.slices) {
-        lastStep +=
-            static_cast<double>(slice.tokens.size()) * (slice.tokens.size() == 1 ? decodeCost : promptCost);
+        lastStep += static_cast<double>(slice.tokens.size()) * (slice.isPrompt ? promptCost : decodeCost);
       }
       now += std::chrono::duration_cast<Clock::duration>(lastStep);
     };

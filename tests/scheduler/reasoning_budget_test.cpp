@@ -16,7 +16,7 @@ int freeTokens(const ReasoningLimit& limit, std::string_view text) {
   ReasoningBudget budget(limit);
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (budget.forced()) return static_cast<int>(i);
-    budget.accept(text.substr(i, 1));
+    budget.accept(text[i], text.substr(i, 1));
   }
   return budget.forced() ? static_cast<int>(text.size()) : -1;
 }
@@ -39,14 +39,22 @@ TEST(ReasoningBudget, LeavesOtherTextAlone) {
 TEST(ReasoningBudget, WritesTheClosingTokensOnce) {
   const ReasoningLimit limit = limitOf(1, true);
   ReasoningBudget budget(limit);
-  budget.accept("a");
+  budget.accept('a', "a");
   for (const char c : std::string("</t>")) {
     ASSERT_TRUE(budget.forced());
     EXPECT_EQ(*budget.forced(), c);
-    budget.accept(std::string(1, c));
+    budget.accept(c, std::string(1, c));
   }
   EXPECT_FALSE(budget.forced());
-  budget.accept("<t>");
+  budget.accept(7, "<t>");
+  EXPECT_FALSE(budget.forced());
+}
+
+TEST(ReasoningBudget, GivesUpWhereItsTokenIsNotTaken) {
+  const ReasoningLimit limit = limitOf(0, true);
+  ReasoningBudget budget(limit);
+  ASSERT_TRUE(budget.forced());
+  budget.accept('x', "x");
   EXPECT_FALSE(budget.forced());
 }
 

@@ -67,7 +67,49 @@ TEST(Scheduling, WhoeverMadeRoomSaysWhatItWouldHaveSaid) {
     }
     EXPECT_EQ(sinks[0]->events().back().usage.preemptions, 0) << "the oldest goes on";
     EXPECT_EQ(static_cast<std::uint64_t>(preempted), test.report().preemptions);
+    EXPECT_GT(test.report().recomputed, 0U);
+    // Beside the prompts, for the first time: the token that was picked last before an answer lost its place.
+    const std::uint64_t forTheFirstTime = test.report().prompt - test.report().recomputed + test.report().cached;
+    EXPECT_GE(forTheFirstTime, 8U * 40U);
+    EXPECT_LE(forTheFirstTime, 8U * 40U + test.report().preemptions);
   }
+}
+
+TEST(Scheduling, AnAnswerThatIsComputedAgainIsHardlyFeltByTheOthers) {
+  Trial trial;
+  trial.twoKinds = true;
+  trial.options.contextTokens = 1024;
+  trial.options.batchTokens = 512;
+  trial.blocks = 44;
+  Driven test(trial);
+  // Prompts are quick: what an answer's token costs cannot be told from them.
+  test.promptCost = Driven::Seconds(0.00005);
+  test.decodeCost = Driven::Seconds(0.002);
+  Request large = greedy(promptOf(1, 20), 1000);
+  large.priority = Priority::kBatch;
+  large.speculate = false;
+  large.reuse = false;
+  const auto again = test.ask(large);
+  test.until([&] { return again->tokenCount() >= 600; });
+  // Of three, one goes on when the others' blocks are free again.
+  for (const std::int32_t length : {250, 250, 600}) {
+    Request person = greedy(promptOf(40 + length, 20), length);
+    person.speculate = false;
+    test.ask(person);
+  }
+  test.until([&] { return test.report().preemptions > 0; });
+  const std::uint64_t before = test.report().recomputed;
+  const std::size_t made = again->tokenCount();
+  double longest = 0;
+  test.until([&] {
+    longest = std::max(longest, test.lastStep.count());
+    return again->tokenCount() > made;
+  });
+  EXPECT_GE(test.report().recomputed - before, made);
+  const double two = (test.stepCost + 2 * test.decodeCost).count();
+  EXPECT_LE(longest, 0.1 + two) << "the target between two tokens";
+  test.finishAll();
+  EXPECT_EQ(again->text(), answerOfTwoKinds(promptOf(1, 20), 1000));
 }
 
 TEST(Scheduling, PromptsThatBeginAlikeAndComeTogetherAreComputedOnce) {

@@ -124,8 +124,11 @@ TEST_F(StoreTest, DeletedChatComesBackUntilItIsPurged) {
   EXPECT_TRUE(store_->search("needle")->empty());
   store_->undeleteChat(chat);
   EXPECT_EQ(store_->search("needle")->size(), 1U);
+  EXPECT_FALSE(*store_->hasDeleted());
   store_->deleteChat(chat);
+  EXPECT_TRUE(*store_->hasDeleted());
   store_->purgeDeleted();
+  EXPECT_FALSE(*store_->hasDeleted());
   store_->undeleteChat(chat);
   EXPECT_TRUE(store_->chats()->empty());
 }

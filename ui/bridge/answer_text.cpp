@@ -1,6 +1,7 @@
 #include "ui/bridge/answer_text.h"
 
 #include <QCoreApplication>
+#include <QLocale>
 #include <QRegularExpression>
 #include <algorithm>
 #include <cmath>
@@ -215,6 +216,10 @@ std::string statsToJson(const AnswerStats& stats) {
   object["promptTokens"] = usage.promptTokens;
   object["cachedTokens"] = usage.cachedTokens;
   object["completionTokens"] = usage.completionTokens;
+  object["reuse"] = static_cast<int>(usage.reuse.why);
+  object["reusePosition"] = usage.reuse.position;
+  object["draftedTokens"] = usage.draftedTokens;
+  object["acceptedTokens"] = usage.acceptedTokens;
   object["queueMs"] = timings.queueMs;
   object["promptMs"] = timings.promptMs;
   object["firstTokenMs"] = timings.firstTokenMs;
@@ -237,6 +242,12 @@ AnswerStats statsFromJson(const std::string& text) {
   stats.usage.promptTokens = numberOf<std::int32_t>(object, "promptTokens");
   stats.usage.cachedTokens = numberOf<std::int32_t>(object, "cachedTokens");
   stats.usage.completionTokens = numberOf<std::int32_t>(object, "completionTokens");
+  using Why = engine::scheduler::ReuseReport::Why;
+  const auto why = numberOf<std::int32_t>(object, "reuse");
+  stats.usage.reuse.why = static_cast<Why>(std::clamp(why, 0, static_cast<int>(Why::kNotAsked)));
+  stats.usage.reuse.position = numberOf<std::int32_t>(object, "reusePosition");
+  stats.usage.draftedTokens = numberOf<std::int32_t>(object, "draftedTokens");
+  stats.usage.acceptedTokens = numberOf<std::int32_t>(object, "acceptedTokens");
   stats.timings.queueMs = numberOf<double>(object, "queueMs");
   stats.timings.promptMs = numberOf<double>(object, "promptMs");
   stats.timings.firstTokenMs = numberOf<double>(object, "firstTokenMs");
@@ -274,6 +285,28 @@ QString reasonText(engine::scheduler::FinishReason reason) {
   return {};
 }
 
+namespace {
+
+/// Why no more of a prompt was known; empty where all that can be was, or nobody asked.
+QString reuseText(const engine::scheduler::ReuseReport& report) {
+  using Why = engine::scheduler::ReuseReport::Why;
+  switch (report.why) {
+    case Why::kUnknown:
+      return tr("Nothing more was known: no text that goes on like this has been read");
+    case Why::kDiffers:
+      return tr("Nothing more was known: what was read before differs from token %1 on")
+          .arg(QLocale().toString(report.position + 1));
+    case Why::kEvicted:
+      return tr("Nothing more was known: what comes next had made room for others");
+    case Why::kWhole:
+    case Why::kNotAsked:
+      break;
+  }
+  return {};
+}
+
+}  // namespace
+
 QString footerText(const AnswerStats& stats) {
   QStringList parts;
   const auto& timings = stats.timings;
@@ -291,6 +324,26 @@ QString footerText(const AnswerStats& stats) {
     parts.append(tr("stopped: %1").arg(tr(stats.reason.toUtf8().constData())));
   }
   return parts.join(QStringLiteral(" · "));
+}
+
+QString footerDetails(const AnswerStats& stats) {
+  const auto& usage = stats.usage;
+  const auto& timings = stats.timings;
+  if (usage.promptTokens == 0 || timings.promptMs <= 0) return {};
+  const QLocale locale;
+  QStringList lines;
+  lines.append(tr("Question and history: %1 tokens, %2 of them known from before, read in %3 s")
+                   .arg(locale.toString(usage.promptTokens), locale.toString(usage.cachedTokens))
+                   .arg(timings.promptMs / 1000, 0, 'f', 2));
+  const QString why = reuseText(usage.reuse);
+  if (!why.isEmpty()) lines.append(why);
+  if (usage.draftedTokens > 0) {
+    lines.append(tr("Guessed ahead: %1 tokens, %2 of them right")
+                     .arg(locale.toString(usage.draftedTokens), locale.toString(usage.acceptedTokens)));
+  }
+  if (timings.queueMs >= 1)
+    lines.append(tr("Waited for others: %1 s").arg(timings.queueMs / 1000, 0, 'f', 2));
+  return lines.join(QLatin1Char('\n'));
 }
 
 QString detailsOf(const engine::base::Error& error) {

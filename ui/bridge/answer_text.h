@@ -57,6 +57,9 @@ QString reasonText(engine::scheduler::FinishReason reason);
 /// "42.1 tok/s · 318 tokens · 0.41 s to first token · 71 % of bandwidth limit · stopped: end of turn"; parts
 /// that are not known are left out.
 QString footerText(const AnswerStats& stats);
+/// What stands behind the footer, a line each: what of the prompt was known and why no more, how much was guessed
+/// ahead, what waiting took. Empty where nothing is known.
+QString footerDetails(const AnswerStats& stats);
 QString detailsOf(const engine::base::Error& error);  ///< chain and code, one line each
 
 }  // namespace quern::ui

@@ -90,10 +90,14 @@ bool AppSettings::keepsPrompts() const { return value(kKeepPrompts) == "1"; }
 
 void AppSettings::setKeepsPrompts(bool keeps) {
   if (keepsPrompts() == keeps) return;
-  std::error_code ignored;
   // A model that is loaded may still want to write there: it finds no folder and keeps nothing.
-  if (!keeps) fs::remove_all(promptsFolder(), ignored);
+  if (!keeps) forgetPrompts();
   put(kKeepPrompts, keeps ? "1" : "0");
+}
+
+void AppSettings::forgetPrompts() {
+  std::error_code ignored;
+  fs::remove_all(promptsFolder(), ignored);
 }
 
 LoadOptions AppSettings::loadOptions(const fs::path& model) const {

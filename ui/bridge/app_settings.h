@@ -34,6 +34,7 @@ class AppSettings : public QObject {
   /// Whether the beginnings of chats that a model has read are kept on disk, so that a chat goes on at once
   /// after a restart. Switching it off removes them.
   bool keepsPrompts() const;
+  void forgetPrompts();  ///< removes what was kept; for when no model is loaded
   void setKeepsPrompts(bool keeps);
 
   /// As last used with this model; the defaults for one that was never loaded.

@@ -98,6 +98,7 @@ TranscriptItem Conversation::Private::itemOf(const BranchMessage& entry) {
   if (message.statsJson.empty()) return item;
   const AnswerStats stats = statsFromJson(message.statsJson);
   item.footer = footerText(stats);
+  item.footerDetails = footerDetails(stats);
   item.error = stats.error;
   item.errorDetails = stats.errorDetails;
   if (stats.usage.promptTokens > 0) {
@@ -266,6 +267,7 @@ void Conversation::Private::onEnded(const Answer& answer) {
     TranscriptItem item = rows.item(row);
     item.state = answer.state;
     item.footer = footerText(answer.stats);
+    item.footerDetails = footerDetails(answer.stats);
     item.error = answer.stats.error;
     item.errorDetails = answer.stats.errorDetails;
     rows.update(item);

@@ -17,6 +17,7 @@ struct TranscriptItem {
   engine::store::MessageState state = engine::store::MessageState::kComplete;
   QString content;          ///< Markdown for answers, plain text for questions
   QString footer;           ///< "42.1 tok/s · 318 tokens · …", empty while streaming
+  QString footerDetails;    ///< its tooltip, some lines
   QString error;            ///< sentence of a failed answer
   QString errorDetails;     ///< technical chain, shown under "Details"
   QStringList attachments;  ///< names

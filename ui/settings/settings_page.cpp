@@ -173,7 +173,8 @@ QWidget* SettingsPage::makeModels() {
   keepPrompts_ = new Switch(theme_, tr("Remember what was read"), card);
   keepPrompts_->setObjectName(QStringLiteral("keepPrompts"));
   card->addRow(tr("Remember what was read"),
-               tr("Chats go on at once after a restart: up to 1 GiB on disk, removed when switched off"),
+               tr("Chats go on at once after a restart: up to 1 GiB on disk, removed when switched off "
+                  "and with the next start after a chat was deleted"),
                keepPrompts_);
   setInstalledModels({});
   connect(keepPrompts_, &QCheckBox::toggled, this, [this](bool on) {

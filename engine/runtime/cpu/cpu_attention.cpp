@@ -194,6 +194,7 @@ void CpuExecutable::attendUnit(const AttendStep& step, const AttentionUnit& unit
   task.type = cache_.type();
   task.scale = step.scale;
   task.softcap = step.softcap;
+  task.sinks = step.sinks == nullptr ? nullptr : step.sinks + unit.head * group;
   task.scratch = space.attention.as<float>();
   if (unit.split == kNotSplit) {
     kernels_.attend(task);

@@ -15,30 +15,6 @@ namespace {
 
 using model::Buffer;
 
-/// Up to this many tokens every worker prepares the whole input for itself: norming and rounding a row twice
-/// costs less than a barrier.
-constexpr std::int64_t kPrivateTokens = 4;
-/// Tiles of 16 rows in a share at least: about a microsecond of reading.
-constexpr std::int64_t kTilesAShare = 6;
-/// Bytes of activations that go through a worker's tiles together: half of a second-level cache of 1 MiB, so
-/// that they are still there for the next tile.
-constexpr std::int64_t kActivationBytes = 512 << 10;
-
-std::size_t rounded(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
-
-/// Rows of panel activations for `tokens` tokens: whole groups.
-std::size_t panelRows(std::int64_t tokens) {
-  constexpr std::int64_t kGroup = kernels::cpu::kPanelTokens;
-  return static_cast<std::size_t>((tokens + kGroup - 1) / kGroup * kGroup);
-}
-
-/// Bytes of their scales, or of what their integer sums start from.
-std::size_t panelScaleBytes(std::int64_t tokens, std::int64_t widest) {
-  static_assert(sizeof(float) == sizeof(std::int32_t));
-  return rounded(panelRows(tokens) * static_cast<std::size_t>(kernels::cpu::panelBlocks(widest)) *
-                 sizeof(float));
-}
-
 std::uint64_t hiddenBytes(const model::Program& program, const CompileOptions& options) {
   return static_cast<std::uint64_t>(options.hiddenRows) * static_cast<std::uint64_t>(program.width) *
          sizeof(float);
@@ -47,35 +23,6 @@ std::uint64_t hiddenBytes(const model::Program& program, const CompileOptions& o
 base::Error invalid(std::string sentence) { return {base::ErrorCode::kInvalidArgument, std::move(sentence)}; }
 
 }  // namespace
-
-std::uint64_t ActivationSpace::bytesFor(std::int64_t tokens, std::int64_t widest) {
-  const auto elements = static_cast<std::size_t>(tokens * widest);
-  return rounded(elements * sizeof(float)) + rounded(elements) +
-         rounded(elements / kernels::cpu::kActivationBlock * sizeof(float) + 64) +
-         rounded(elements / kernels::cpu::kSumBlock * sizeof(float) + 64) +
-         rounded(panelRows(tokens) * static_cast<std::size_t>(widest)) + 2 * panelScaleBytes(tokens, widest);
-}
-
-base::Result<ActivationSpace> ActivationSpace::make(std::int64_t tokens, std::int64_t widest) {
-  ActivationSpace space;
-  QUERN_ASSIGN(space.memory_, AlignedBuffer::allocate(bytesFor(tokens, widest)));
-  const auto elements = static_cast<std::size_t>(tokens * widest);
-  std::byte* at = space.memory_.data();
-  space.values_ = reinterpret_cast<float*>(at);
-  at += rounded(elements * sizeof(float));
-  space.quantized_ = reinterpret_cast<std::int8_t*>(at);
-  at += rounded(elements);
-  space.scales_ = reinterpret_cast<float*>(at);
-  at += rounded(elements / kernels::cpu::kActivationBlock * sizeof(float) + 64);
-  space.sums_ = reinterpret_cast<float*>(at);
-  at += rounded(elements / kernels::cpu::kSumBlock * sizeof(float) + 64);
-  space.panel_.quantized = reinterpret_cast<std::int8_t*>(at);
-  at += rounded(panelRows(tokens) * static_cast<std::size_t>(widest));
-  space.panel_.scales = reinterpret_cast<float*>(at);
-  at += panelScaleBytes(tokens, widest);
-  space.panel_.starts = reinterpret_cast<std::int32_t*>(at);
-  return space;
-}
 
 std::uint64_t CpuExecutable::workBytesFor(const model::Program& program, const kernels::cpu::Kernels& kernels,
                                           const CompileOptions& options, std::int32_t threads) {
@@ -88,11 +35,13 @@ std::uint64_t CpuExecutable::workBytesFor(const model::Program& program, const k
   }
   bytes += hiddenBytes(program, options);
   const std::int64_t widest = std::max({program.width, program.hidden, program.heads * program.valueDim});
-  bytes += ActivationSpace::bytesFor(options.batchTokens, widest);
-  bytes += static_cast<std::uint64_t>(threads) * ActivationSpace::bytesFor(kPrivateTokens, widest);
+  bytes += ActivationSpace::bytesFor(options.batchTokens, widest, options.batchTokens);
+  bytes +=
+      static_cast<std::uint64_t>(threads) * ActivationSpace::bytesFor(kPrivateTokens, widest, kPrivateTokens);
   const std::int32_t blocks = (options.kvTokens + kKvBlockTokens - 1) / kKvBlockTokens;
   const AttentionRoom room = attentionRoom(program, kernels, blocks, threads);
   bytes += (static_cast<std::uint64_t>(threads) * room.scratchFloats + room.partialFloats) * sizeof(float);
+  bytes += ExpertRoom::bytesFor(ExpertSizes::of(program), options.batchTokens, kPrivateTokens, threads);
   return bytes;
 }
 
@@ -118,12 +67,20 @@ base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr
     QUERN_ASSIGN(e.buffers_[i], AlignedBuffer::allocate(floats * sizeof(float)));
   }
   QUERN_ASSIGN(e.hidden_, AlignedBuffer::allocate(hiddenBytes(program, options)));
-  // A step has two phases at most, one to prepare and one to compute; hidden states have one.
-  e.phases_ = std::make_unique<Phases>(2 * (e.plan_.body.size() + e.plan_.head.size()) + 1);
-  QUERN_ASSIGN(e.shared_, ActivationSpace::make(options.batchTokens, e.plan_.widestInput));
+  // A step has two phases at most, one to prepare and one to compute; experts have kExpertPhases, hidden
+  // states one.
+  std::size_t phases = 1;
+  for (const auto* steps : {&e.plan_.body, &e.plan_.head}) {
+    for (const Step& step : *steps) phases += std::holds_alternative<ExpertsStep>(step) ? kExpertPhases : 2;
+  }
+  e.phases_ = std::make_unique<Phases>(phases);
+  QUERN_ASSIGN(e.experts_,
+               ExpertRoom::make(ExpertSizes::of(program), options.batchTokens, kPrivateTokens, threads));
+  QUERN_ASSIGN(e.shared_,
+               ActivationSpace::make(options.batchTokens, e.plan_.widestInput, options.batchTokens));
   for (std::int32_t worker = 0; worker < threads; ++worker) {
     Worker space;
-    QUERN_ASSIGN(space.input, ActivationSpace::make(kPrivateTokens, e.plan_.widestInput));
+    QUERN_ASSIGN(space.input, ActivationSpace::make(kPrivateTokens, e.plan_.widestInput, kPrivateTokens));
     e.workers_.push_back(std::move(space));
   }
   for (const model::Rope& rope : program.ropes) {
@@ -143,6 +100,11 @@ base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr
   if (options.threads == 0) {
     std::vector<kernels::cpu::PackedMatrix> matrices;
     for (const Step& step : e.plan_.body) {
+      if (const auto* experts = std::get_if<ExpertsStep>(&step)) {
+        for (const PackedExperts* each : {&experts->gate, &experts->up, &experts->down}) {
+          matrices.push_back(each->matrix);
+        }
+      }
       const auto* project = std::get_if<ProjectStep>(&step);
       for (std::size_t i = 0; project != nullptr && i < project->outputs.size(); ++i)
         matrices.push_back(project->outputs[i].matrix);
@@ -157,6 +119,10 @@ MemoryUse CpuExecutable::memory() const { return {plan_.packedBytes, cache_.size
 std::uint64_t CpuExecutable::bytesPerToken(std::int32_t position) const {
   std::uint64_t bytes = plan_.packedBytes + plan_.embedRowBytes;
   for (const Step& step : plan_.body) {
+    if (const auto* experts = std::get_if<ExpertsStep>(&step)) {
+      bytes -=
+          static_cast<std::uint64_t>(experts->choice.experts - experts->choice.used) * experts->expertBytes();
+    }
     if (const auto* attention = std::get_if<AttendStep>(&step)) {
       const std::int32_t all = position + 1;
       const std::int32_t seen = attention->window > 0 ? std::min(all, attention->window) : all;
@@ -165,6 +131,16 @@ std::uint64_t CpuExecutable::bytesPerToken(std::int32_t position) const {
     }
   }
   return bytes;
+}
+
+std::uint64_t CpuExecutable::bytesOfLastRun() const {
+  std::uint64_t bytes = bytesPerToken(0);
+  for (const Step& step : plan_.body) {
+    const auto* experts = std::get_if<ExpertsStep>(&step);
+    if (experts != nullptr)
+      bytes -= static_cast<std::uint64_t>(experts->choice.used) * experts->expertBytes();
+  }
+  return bytes + expertBytesRead_.load(std::memory_order_relaxed);
 }
 
 bool CpuExecutable::settle() {
@@ -198,6 +174,8 @@ bool CpuExecutable::promptsAreDecodes() const {
   for (const Step& step : plan_.body) {
     const auto* project = std::get_if<ProjectStep>(&step);
     if (project != nullptr && project->quantizes) return false;
+    const auto* experts = std::get_if<ExpertsStep>(&step);
+    if (experts != nullptr && (experts->reads.quantized || experts->readsHidden.quantized)) return false;
   }
   return true;
 }
@@ -322,6 +300,7 @@ base::Result<void> CpuExecutable::run(const Batch& batch) {
   QUERN_TRY(check(batch));
   lay(batch);
   phases_->reset(phases_->most());
+  expertBytesRead_.store(0, std::memory_order_relaxed);
   const bool fewTokens = static_cast<std::int64_t>(tokens_.size()) <= kPrivateTokens;
   pool_->runSome(fewTokens ? decodeWorkers_ : pool_->threads(),
                  [this](std::int32_t worker) { work(worker); });
@@ -348,6 +327,7 @@ void CpuExecutable::work(std::int32_t worker) {
             }
             if constexpr (std::is_same_v<T, ProjectStep>) project(one, worker, phase, head);
             if constexpr (std::is_same_v<T, AttendStep>) attend(one, worker, phase);
+            if constexpr (std::is_same_v<T, ExpertsStep>) experts(one, worker, phase);
           },
           step);
     }
@@ -428,7 +408,11 @@ void CpuExecutable::prepare(const ProjectStep& step, std::int64_t token, std::in
     case Prepare::kGelu:
       kernels_.geluMul(row(Buffer::kGate, source), row(Buffer::kUp, source), values, cols);
       break;
+    case Prepare::kSwigluOai:
+      kernels_.swigluOai(row(Buffer::kGate, source), row(Buffer::kUp, source), values, cols);
+      break;
   }
+  if (step.scale != 1.0F || step.isGated) prepared = scaled(step, prepared, source, values);
   if (!step.quantizes) return;
   if (panel >= 0) {
     kernels_.quantizePanelRow(prepared, cols, space.panel(), panel);
@@ -436,6 +420,15 @@ void CpuExecutable::prepare(const ProjectStep& step, std::int64_t token, std::in
     kernels_.quantizeRow(prepared, cols, space.quantized(token, cols), space.scales(token, cols),
                          space.sums(token, cols));
   }
+}
+
+/// `prepared` times the step's scale, and times its gate, in `values`.
+const float* CpuExecutable::scaled(const ProjectStep& step, const float* prepared, std::int64_t token,
+                                   float* values) {
+  float scale = step.scale;
+  if (step.isGated) scale /= 1.0F + std::exp(-*row(Buffer::kSharedGate, token));
+  for (std::int64_t i = 0; i < step.cols; ++i) values[i] = prepared[i] * scale;
+  return values;
 }
 
 void CpuExecutable::project(const ProjectStep& step, std::int32_t worker, std::size_t& phase, bool head) {

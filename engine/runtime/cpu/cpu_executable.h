@@ -11,6 +11,7 @@
 #include "engine/gguf/file.h"
 #include "engine/model/program.h"
 #include "engine/runtime/backend.h"
+#include "engine/runtime/cpu/activation_space.h"
 #include "engine/runtime/cpu/kv_cache.h"
 #include "engine/runtime/cpu/phases.h"
 #include "engine/runtime/cpu/plan.h"
@@ -21,34 +22,19 @@ namespace quern::engine::runtime {
 /// Shares of a phase for each thread at most: with more of them a worker that was put aside costs less, with
 /// fewer the counters do.
 inline constexpr std::int64_t kSharesAThread = 4;
+/// Phases of a mixture of experts: choose, put in order, then prepare and multiply twice.
+inline constexpr std::size_t kExpertPhases = 6;
+/// Up to this many tokens every worker prepares the whole input for itself: norming and rounding a row twice
+/// costs less than a barrier.
+inline constexpr std::int64_t kPrivateTokens = 4;
+/// Tiles of 16 rows in a share at least: about a microsecond of reading.
+inline constexpr std::int64_t kTilesAShare = 6;
+/// Bytes of activations that go through a worker's tiles together: half of a second-level cache of 1 MiB, so
+/// that they are still there for the next tile.
+inline constexpr std::int64_t kActivationBytes = 512 << 10;
 /// To be raised with every change to kernels, plan or cache layout after which a token's key or value may
 /// differ in a bit: contents of the cache that were kept on disk are then not used again.
 inline constexpr int kCpuArithmetic = 1;
-/// Activations [tokens, cols] as floats and int8, with room for `tokens` rows of the widest input.
-class ActivationSpace {
- public:
-  static base::Result<ActivationSpace> make(std::int64_t tokens, std::int64_t widest);
-  static std::uint64_t bytesFor(std::int64_t tokens, std::int64_t widest);
-
-  float* values(std::int64_t token, std::int64_t cols) { return values_ + token * cols; }
-  std::int8_t* quantized(std::int64_t token, std::int64_t cols) { return quantized_ + token * cols; }
-  float* scales(std::int64_t token, std::int64_t cols) {
-    return scales_ + token * (cols / kernels::cpu::kActivationBlock);
-  }
-  float* sums(std::int64_t token, std::int64_t cols) {
-    return sums_ + token * (cols / kernels::cpu::kSumBlock);
-  }
-  /// The prompts' tokens, in the order of their numbers among themselves.
-  const kernels::cpu::PanelActivations& panel() const { return panel_; }
-
- private:
-  AlignedBuffer memory_;
-  float* values_ = nullptr;
-  std::int8_t* quantized_ = nullptr;
-  float* scales_ = nullptr;
-  float* sums_ = nullptr;
-  kernels::cpu::PanelActivations panel_;
-};
 
 class CpuExecutable : public Executable {
  public:
@@ -75,6 +61,7 @@ class CpuExecutable : public Executable {
   void writeBlock(std::uint32_t block, std::span<const std::byte> from) override;
   MemoryUse memory() const override;
   std::uint64_t bytesPerToken(std::int32_t position) const override;
+  std::uint64_t bytesOfLastRun() const override;
   double readBandwidth() override;
   bool settle() override;
   std::int32_t threads() const override { return pool_->threads(); }
@@ -136,7 +123,19 @@ class CpuExecutable : public Executable {
                 ActivationSpace& space, const Run& run);
   void prepare(const ProjectStep& step, std::int64_t token, std::int32_t worker, ActivationSpace& space,
                bool head);
+  const float* scaled(const ProjectStep& step, const float* prepared, std::int64_t token, float* values);
   void attend(const AttendStep& step, std::int32_t worker, std::size_t& phase);
+  void experts(const ExpertsStep& step, std::int32_t worker, std::size_t& phase);
+  void chooseFor(const ExpertsStep& step, std::int64_t token, Routing& routing, std::vector<float>& scratch);
+  void groupPairs(const ExpertsStep& step, Routing& routing);
+  void prepareInput(const ExpertsStep& step, std::int64_t token, const Routing& routing,
+                    ActivationSpace& space, std::vector<float>& row);
+  void prepareHidden(const ExpertsStep& step, std::int64_t pair, const Routing& routing,
+                     ActivationSpace& space, std::vector<float>& row);
+  void multiplyExpert(const PackedExperts& weights, std::int64_t firstTile, std::int64_t lastTile,
+                      const ExpertGroup& group, ActivationSpace& space, float* out, std::int64_t stride);
+  void addUpExperts(const ExpertsStep& step, const Routing& routing, std::int64_t firstTile,
+                    std::int64_t lastTile);
   /// A phase of work(token), a few tokens a share.
   template <class Work>
   void overTokens(std::size_t& phase, std::int64_t tokens, Work&& work) {
@@ -174,7 +173,9 @@ class CpuExecutable : public Executable {
   std::array<AlignedBuffer, model::kBuffers> buffers_;
   ActivationSpace shared_;
   std::vector<Worker> workers_;
-  std::vector<AlignedBuffer> cosSin_;  ///< one a rope: [batchTokens, rotary]
+  ExpertRoom experts_;
+  std::atomic<std::uint64_t> expertBytesRead_{0};  ///< by the last run
+  std::vector<AlignedBuffer> cosSin_;              ///< one a rope: [batchTokens, rotary]
   std::vector<bool> longRope_;
   std::uint64_t workBytes_ = 0;
   std::int32_t decodeWorkers_ = 1;  ///< of the pool: enough for steps of few tokens

@@ -61,18 +61,75 @@ class PlanCompiler {
           step.epsilon = norm->epsilon;
           QUERN_ASSIGN(step.norm, vector(norm->weight));
         } else if (project->in == model::Buffer::kHidden && activate != nullptr) {
-          step.prepare = activate->activation == model::Activation::kSilu ? ProjectStep::Prepare::kSilu
-                                                                          : ProjectStep::Prepare::kGelu;
+          step.prepare = preparation(activate->activation);
         }
+        step.scale = project->scale;
+        step.isGated = project->isGated;
         to.emplace_back(std::move(step));
       } else if (const auto* attend = std::get_if<model::Attend>(&operation)) {
         QUERN_ASSIGN(const float* queryNorm, vector(attend->queryNorm));
         QUERN_ASSIGN(const float* keyNorm, vector(attend->keyNorm));
+        QUERN_ASSIGN(const float* sinks, vector(attend->sinks));
         to.emplace_back(AttendStep{attend->layer, attend->rope, queryNorm, keyNorm, attend->epsilon,
-                                   attend->scale, attend->softcap, attend->window});
+                                   attend->scale, attend->softcap, attend->window, sinks});
+      } else if (const auto* mix = std::get_if<model::Experts>(&operation)) {
+        QUERN_ASSIGN(ExpertsStep step, experts(*mix));
+        if (mix->in == model::Buffer::kNormed && norm != nullptr) {
+          step.in = norm->in;
+          step.epsilon = norm->epsilon;
+          QUERN_ASSIGN(step.norm, vector(norm->weight));
+        }
+        to.emplace_back(std::move(step));
       }
     }
     return base::ok();
+  }
+
+  static ProjectStep::Prepare preparation(model::Activation activation) {
+    switch (activation) {
+      case model::Activation::kSilu:
+        return ProjectStep::Prepare::kSilu;
+      case model::Activation::kGeluTanh:
+        return ProjectStep::Prepare::kGelu;
+      case model::Activation::kSwigluOai:
+        return ProjectStep::Prepare::kSwigluOai;
+    }
+    return ProjectStep::Prepare::kNone;
+  }
+
+  base::Result<ExpertsStep> experts(const model::Experts& mix) {
+    ExpertsStep step;
+    step.in = mix.in;
+    step.out = mix.out;
+    step.accumulate = mix.accumulate;
+    step.choice = mix.choice;
+    step.activation = mix.activation;
+    QUERN_ASSIGN(step.choiceBias, vector(mix.choice.bias));
+    QUERN_ASSIGN(step.gate, expertMatrices(mix.gate, mix.choice.experts, step.reads));
+    QUERN_ASSIGN(step.up, expertMatrices(mix.up, mix.choice.experts, step.reads));
+    QUERN_ASSIGN(step.down, expertMatrices(mix.down, mix.choice.experts, step.readsHidden));
+    return step;
+  }
+
+  /// One matrix of every expert, packed one by one: rows of different experts share no tile.
+  base::Result<PackedExperts> expertMatrices(const model::ExpertWeights& weights, std::int32_t experts,
+                                             ExpertsStep::Reading& reads) {
+    const gguf::Tensor& tensor = *file_.tensor(weights.tensor);
+    const std::size_t bytes = kernels_.packedBytes(tensor.type, weights.rows, weights.cols);
+    const std::size_t sourceBytes = tensor.data.size() / static_cast<std::size_t>(experts);
+    PackedExperts packed;
+    packed.matrix = {tensor.type, weights.rows, weights.cols, nullptr, bytes};
+    packed.stride = aligned(bytes);
+    for (std::int32_t expert = 0; expert < experts; ++expert) {
+      packings_.push_back({tensor.type,
+                           tensor.data.subspan(static_cast<std::size_t>(expert) * sourceBytes, sourceBytes),
+                           weights.rows, weights.cols, nullptr});
+      offsets_.push_back(plan_.packedBytes);
+      plan_.packedBytes += packed.stride;
+    }
+    QUERN_ASSIGN(packed.bias, vector(weights.bias));
+    (kernels_.readsQuantized(tensor.type) ? reads.quantized : reads.values) = true;
+    return packed;
   }
 
   base::Result<ProjectStep> projection(const model::Project& project) {
@@ -125,6 +182,14 @@ class PlanCompiler {
   /// The matrices lie in the order of the steps, as their packings do.
   void place(std::vector<Step>& steps, std::size_t& next) {
     for (Step& step : steps) {
+      if (auto* mix = std::get_if<ExpertsStep>(&step)) {
+        for (PackedExperts* each : {&mix->gate, &mix->up, &mix->down}) {
+          each->matrix.data = plan_.packed.data() + offsets_[next];
+          for (std::int32_t expert = 0; expert < mix->choice.experts; ++expert, ++next) {
+            packings_[next].target = plan_.packed.data() + offsets_[next];
+          }
+        }
+      }
       auto* project = std::get_if<ProjectStep>(&step);
       if (project == nullptr) continue;
       for (PackedProjection& one : project->outputs) {
@@ -163,21 +228,31 @@ base::Result<Plan> compilePlan(const gguf::File& file, const model::Program& pro
 base::Result<std::uint64_t> packedBytesOf(const gguf::File& file, const model::Program& program,
                                           const kernels::cpu::Kernels& kernels) {
   std::uint64_t bytes = 0;
+  const auto add = [&](const std::string& tensor, std::int64_t rows, std::int64_t cols,
+                       std::int32_t matrices) -> base::Result<void> {
+    const kernels::DType type = file.tensor(tensor)->type;
+    if (!kernels.supports(type)) {
+      return base::Error(
+          base::ErrorCode::kUnsupported,
+          "The model's tensor \"" + tensor + "\" is stored as " +
+              std::string(kernels::dtypeInfo(type)->name) +
+              ", which Quern cannot compute with yet. A Q4_K_M or Q8_0 file of the same model works.");
+    }
+    bytes += static_cast<std::uint64_t>(matrices) * aligned(kernels.packedBytes(type, rows, cols));
+    return base::ok();
+  };
   for (const auto* operations : {&program.body, &program.head}) {
     for (const model::Operation& operation : *operations) {
+      if (const auto* mix = std::get_if<model::Experts>(&operation)) {
+        for (const model::ExpertWeights* each : {&mix->gate, &mix->up, &mix->down}) {
+          QUERN_TRY(add(each->tensor, each->rows, each->cols, mix->choice.experts));
+        }
+      }
       const auto* project = std::get_if<model::Project>(&operation);
       if (project == nullptr) continue;
       for (const model::Projection& projection : project->outputs) {
         const model::WeightRows& weights = projection.weights;
-        const kernels::DType type = file.tensor(weights.tensor)->type;
-        if (!kernels.supports(type)) {
-          return base::Error(
-              base::ErrorCode::kUnsupported,
-              "The model's tensor \"" + weights.tensor + "\" is stored as " +
-                  std::string(kernels::dtypeInfo(type)->name) +
-                  ", which Quern cannot compute with yet. A Q4_K_M or Q8_0 file of the same model works.");
-        }
-        bytes += aligned(kernels.packedBytes(type, weights.rows, weights.cols));
+        QUERN_TRY(add(weights.tensor, weights.rows, weights.cols, 1));
       }
     }
   }

@@ -11,6 +11,7 @@
 #include "engine/model/program.h"
 #include "engine/runtime/backend.h"
 #include "engine/runtime/cpu/aligned_buffer.h"
+#include "engine/runtime/cpu/experts.h"
 #include "kernels/cpu/kernels.h"
 
 namespace quern::engine::runtime {
@@ -42,11 +43,13 @@ struct PackedProjection {
 /// Prepares its input (norm or activation, then int8) and multiplies. The tiles of all matrices are shared
 /// out together.
 struct ProjectStep {
-  enum class Prepare : std::uint8_t { kNone, kNorm, kSilu, kGelu };
+  enum class Prepare : std::uint8_t { kNone, kNorm, kSilu, kGelu, kSwigluOai };
   Prepare prepare = Prepare::kNone;
-  model::Buffer in = model::Buffer::kNormed;  ///< kNone and kNorm; kSilu and kGelu read gate and up
+  model::Buffer in = model::Buffer::kNormed;  ///< kNone and kNorm; activations read gate and up
   const float* norm = nullptr;
   float epsilon = 0;
+  float scale = 1.0F;    ///< multiplies the input
+  bool isGated = false;  ///< and so does sigmoid(kSharedGate)
   std::int64_t cols = 0;
   bool quantizes = false;    ///< some output reads int8 activations
   bool readsValues = false;  ///< some output reads float32
@@ -63,9 +66,10 @@ struct AttendStep {
   float scale = 1.0F;
   float softcap = 0.0F;
   std::int32_t window = 0;
+  const float* sinks = nullptr;  ///< [heads], or null
 };
 
-using Step = std::variant<EmbedStep, NormAddStep, ProjectStep, AttendStep>;
+using Step = std::variant<EmbedStep, NormAddStep, ProjectStep, AttendStep, ExpertsStep>;
 
 struct Plan {
   std::vector<Step> body;

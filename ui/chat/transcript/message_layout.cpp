@@ -192,6 +192,7 @@ void MessageLayout::layOutAnswer(const TranscriptItem& item, const View& view) {
   addActions(item, left, view.columnWidth, y);
   y += theme_.scaled(kActionSize);
   footer_ = item.footer;
+  footerDetails_ = item.footerDetails;
   footerRect_ = {left, y, width, static_cast<qreal>(theme_.lineHeight(TextStyle::kSmall))};
   height_ = footerRect_.bottom() + theme_.scaled(kRowGap);
 }

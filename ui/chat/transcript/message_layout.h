@@ -73,6 +73,8 @@ class MessageLayout {
   /// The nearest box and character.
   std::pair<int, int> positionAt(QPointF point) const;
   bool isText(QPointF point) const;
+  /// What stands behind the numbers under an answer, where the point is on them.
+  QString detailsAt(QPointF point) const { return footerRect_.contains(point) ? footerDetails_ : QString(); }
   QString linkAt(QPointF point) const;
   /// The code block at a point, for scrolling it sideways; null: none.
   Element* codeAt(QPointF point);
@@ -111,7 +113,7 @@ class MessageLayout {
   std::vector<std::pair<QRectF, QString>> chips_;  ///< attachments
   std::vector<Section> sections_;
   QRectF errorRect_;
-  QString error_, details_, footer_;
+  QString error_, details_, footer_, footerDetails_;
   QRectF detailsRect_, footerRect_;
   bool streaming_ = false;
   bool interrupted_ = false;

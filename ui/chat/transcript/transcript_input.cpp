@@ -62,7 +62,7 @@ void TranscriptView::Private::mouseMove(QMouseEvent* event) {
                               : layout.isText(inside) ? Qt::IBeamCursor
                                                       : Qt::ArrowCursor);
   view_.viewport()->setToolTip(target >= 0 ? layout.targets()[static_cast<std::size_t>(target)].name
-                                           : QString());
+                                           : layout.detailsAt(inside));
 }
 
 void TranscriptView::Private::mouseRelease(QMouseEvent* event) {
