@@ -18,6 +18,7 @@ Conversation::Conversation(std::shared_ptr<engine::scheduler::Engine> engine, co
       system_(options.system.value_or("")) {
   if (!options.tools.empty() || options.reasoningTokens >= 0) {
     chatModel_ = engine::answer::describeChat(*engine_);
+    callConstraints_ = std::make_unique<engine::grammar::ConstraintCache>();
   }
 }
 
@@ -63,6 +64,9 @@ Result<Answer> Conversation::askForMessage(engine::scheduler::Request request,
   options.reasoningTokens = options_.reasoningTokens;
   options.seed = options_.sampling.seed;
   QUERN_ASSIGN(engine::answer::Turn turn, prepareTurn(*engine_, *chatModel_, list, options));
+  if (turn.constraint) {
+    QUERN_ASSIGN(request.constraint, callConstraints_->get(*turn.constraint, engine_->tokenizer()));
+  }
   request.prompt = std::move(turn.request.prompt);
   request.emitSpecial = turn.request.emitSpecial;
   request.reasoning = std::move(turn.request.reasoning);

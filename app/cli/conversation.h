@@ -44,6 +44,7 @@ class Conversation {
   ChatOptions options_;
   std::optional<engine::answer::ChatModel> chatModel_;  ///< where answers are taken apart
   std::shared_ptr<const engine::grammar::Constraint> constraint_;
+  std::unique_ptr<engine::grammar::ConstraintCache> callConstraints_;  ///< where answers must call tools
   std::string system_;
   std::vector<engine::scheduler::ChatMessage> messages_;  ///< without the system prompt
 };

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 #include <string>
 
@@ -13,6 +14,7 @@
 #include "engine/answer/tool.h"
 #include "engine/base/text.h"
 #include "engine/grammar/constraint_cache.h"
+#include "engine/grammar/json_constraints.h"
 #include "engine/runtime/kv_type.h"
 
 namespace quern::app {
@@ -29,6 +31,7 @@ struct Arguments {
   std::string grammar;
   std::string regex;
   std::string kv = "f16";
+  bool jsonObject = false;
   bool guesses = true;
   CLI::Option* seed = nullptr;
   CLI::Option* schemaOption = nullptr;
@@ -43,6 +46,58 @@ struct Arguments {
 int wrongUse(const char* sentence) {
   std::fprintf(stderr, "quern run: %s\n", sentence);
   return kWrongUse;
+}
+
+/// What is in a file; `otherwise`: what its name could have been instead.
+engine::base::Result<std::string> fileText(const std::string& file, const char* otherwise) {
+  std::ifstream stream(file, std::ios::binary);
+  std::ostringstream text;
+  if (!(text << stream.rdbuf())) {
+    return engine::base::Error(engine::base::ErrorCode::kNotFound,
+                               "\"" + engine::base::printable(file) +
+                                   "\" is neither a file that can be read nor " + otherwise + ".");
+  }
+  return text.str();
+}
+
+/// A grammar has "::=" somewhere, which no file's name has.
+engine::base::Result<std::string> grammarText(const std::string& fileOrText) {
+  if (fileOrText.find("::=") != std::string::npos) return fileOrText;
+  return fileText(fileOrText, "a grammar (`root ::= …`)");
+}
+
+/// A schema is an object, true or false.
+engine::base::Result<std::string> schemaText(const std::string& fileOrText) {
+  const std::size_t first = fileOrText.find_first_not_of(" \t\r\n");
+  const bool isText = first != std::string::npos && fileOrText[first] == '{';
+  if (isText || fileOrText == "true" || fileOrText == "false") return fileOrText;
+  return fileText(fileOrText, "a JSON schema (`{\"type\": …}`)");
+}
+
+/// What answers must match, from whichever option says it. Errors are wrong uses.
+engine::base::Result<std::optional<engine::grammar::ConstraintSource>> constraintOf(
+    const Arguments& arguments) {
+  namespace grammar = engine::grammar;
+  const std::size_t forms = arguments.grammarOption->count() + arguments.regexOption->count() +
+                            arguments.schemaOption->count() + (arguments.jsonObject ? 1 : 0);
+  if (forms == 0) return std::optional<grammar::ConstraintSource>{};
+  if (forms > 1) {
+    return engine::base::Error(
+        engine::base::ErrorCode::kInvalidArgument,
+        "an answer can be held to one of --json-schema, --json-object, --grammar and --regex, not to both.");
+  }
+  std::optional<grammar::ConstraintSource> source;
+  if (arguments.grammarOption->count() > 0) {
+    QUERN_ASSIGN(std::string text, grammarText(arguments.grammar));
+    source = grammar::gbnfSource(std::move(text));
+  } else if (arguments.schemaOption->count() > 0) {
+    QUERN_ASSIGN(std::string text, schemaText(arguments.schema));
+    source = grammar::jsonSchemaSource(std::move(text));
+  } else {
+    source = arguments.jsonObject ? grammar::jsonObjectSource() : grammar::regexSource(arguments.regex);
+  }
+  QUERN_TRY(source->grammar());  // before a model is loaded for it
+  return source;
 }
 
 engine::base::Result<std::vector<engine::answer::Tool>> readTools(const std::string& path) {
@@ -65,23 +120,7 @@ engine::base::Result<engine::answer::ToolChoice> choiceOf(const std::string& tex
   return engine::answer::parseToolChoice({{"function", {{"name", text}}}}, tools);
 }
 
-/// A grammar has "::=" somewhere, which no file's name has.
-engine::base::Result<std::string> grammarText(const std::string& fileOrText) {
-  if (fileOrText.find("::=") != std::string::npos) return fileOrText;
-  std::ifstream stream(fileOrText, std::ios::binary);
-  std::ostringstream text;
-  if (!(text << stream.rdbuf())) {
-    return engine::base::Error(engine::base::ErrorCode::kNotFound,
-                               "\"" + engine::base::printable(fileOrText) +
-                                   "\" is neither a file that can be read nor a grammar (`root ::= …`).");
-  }
-  return text.str();
-}
-
 int run(Arguments& arguments) {
-  if (arguments.schemaOption->count() > 0) {
-    return wrongUse("--json-schema is not available yet: this version cannot hold an answer to a schema.");
-  }
   ChatOptions& chat = arguments.chat;
   if (arguments.positionalOption->count() > 0 && arguments.promptOption->count() > 0) {
     return wrongUse("give the prompt once: behind MODEL or with -p.");
@@ -98,26 +137,16 @@ int run(Arguments& arguments) {
     if (!tools) return wrongUse(tools.error().message().c_str());
     const auto choice = choiceOf(arguments.toolChoice, *tools);
     if (!choice) return wrongUse(choice.error().message().c_str());
-    if (choice->kind == engine::answer::ToolChoice::Kind::kRequired ||
-        choice->kind == engine::answer::ToolChoice::Kind::kNamed) {
-      return wrongUse("--tool-choice required and NAME are not available yet: nothing holds an answer to calls.");
-    }
     chat.tools = std::move(*tools);
     chat.toolChoice = *choice;
   }
-  if (arguments.grammarOption->count() + arguments.regexOption->count() > 1) {
-    return wrongUse("an answer can be held to one of --grammar and --regex, not to both.");
-  }
-  if (arguments.grammarOption->count() > 0) {
-    const auto text = grammarText(arguments.grammar);
-    if (!text) return wrongUse(text.error().message().c_str());
-    chat.constraint = engine::grammar::gbnfSource(*text);
-  }
-  if (arguments.regexOption->count() > 0) chat.constraint = engine::grammar::regexSource(arguments.regex);
-  if (chat.constraint) {
-    // Before a model is loaded for it.
-    const auto grammar = chat.constraint->grammar();
-    if (!grammar) return wrongUse(grammar.error().message().c_str());
+  auto constraint = constraintOf(arguments);
+  if (!constraint) return wrongUse(constraint.error().message().c_str());
+  chat.constraint = *std::move(constraint);
+  const bool mustCall = chat.toolChoice.kind == engine::answer::ToolChoice::Kind::kRequired ||
+                        chat.toolChoice.kind == engine::answer::ToolChoice::Kind::kNamed;
+  if (mustCall && chat.constraint) {
+    return wrongUse("an answer that must call a tool cannot be held to another form, too.");
   }
   if (chat.json) chat.stats = false;
   chat.sampling.randomSeed = arguments.seed->count() == 0;
@@ -166,7 +195,9 @@ void addRunCommand(CLI::App& app, Action& action) {
       "--grammar", arguments->grammar, "A GBNF grammar that answers must match: a file, or the text");
   arguments->regexOption = command->add_option("--regex", arguments->regex,
                                                "A regular expression that answers must match as a whole");
-  arguments->schemaOption = command->add_option("--json-schema", arguments->schema, "Not available yet");
+  arguments->schemaOption = command->add_option(
+      "--json-schema", arguments->schema, "A JSON schema that answers must satisfy: a file, or the JSON");
+  command->add_flag("--json-object", arguments->jsonObject, "Answers must be a JSON object");
   arguments->toolsOption = command->add_option(
       "--tools", arguments->tools,
       "A JSON list of tools, as OpenAI's API has them; --json shows what the model calls");

@@ -1,11 +1,31 @@
 #include "engine/answer/chat_turn.h"
 
+#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "engine/answer/call_grammar.h"
 #include "engine/template/template.h"
 #include "engine/tokenizer/tokenizer.h"
 
 namespace quern::engine::answer {
+
+namespace {
+
+grammar::ConstraintSource callSource(const ParserOptions& parser, const ToolChoice& choice) {
+  CallGrammarOptions options;
+  options.parallel = parser.parallel;
+  options.inReasoning = parser.inReasoning;
+  options.inCalls = parser.inCalls;
+  std::string key = "calls " + std::string(parser.form.tools->family) + ' ' +
+                    std::string(parser.form.reasoning->family) + ' ' + choice.name + ' ';
+  for (const bool flag : {options.parallel, options.inReasoning, options.inCalls}) key += flag ? '1' : '0';
+  key += toolsJson(parser.tools).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return {std::move(key), [form = parser.form, tools = parser.tools, choice, options] {
+            return callGrammar(form, tools, choice, options);
+          }};
+}
+
+}  // namespace
 
 ChatModel describeChat(const scheduler::Engine& engine) {
   const auto chatTemplate = engine.chatTemplate();
@@ -41,6 +61,10 @@ base::Result<Turn> prepareTurn(const scheduler::Engine& engine, const ChatModel&
   turn.parser.inReasoning = opensReasoning(*model.form.reasoning, prompt.text);
   turn.parser.inCalls = opensCalls(*model.form.tools, prompt.text);
   turn.parser.seed = options.seed;
+
+  if (options.choice.kind == ToolChoice::Kind::kRequired || options.choice.kind == ToolChoice::Kind::kNamed) {
+    turn.constraint = callSource(turn.parser, options.choice);
+  }
 
   turn.request.prompt = std::move(prompt.tokens);
   turn.request.emitSpecial = true;

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/answer/answer_parser.h"
 #include "engine/answer/chat_template.h"
+#include "engine/grammar/constraint_cache.h"
 #include "engine/scheduler/engine.h"
 
 namespace quern::engine::answer {
@@ -33,6 +35,8 @@ struct TurnOptions {
 struct Turn {
   scheduler::Request request;
   ParserOptions parser;
+  /// Where the answer must call: what it must match, to be compiled into Request::constraint.
+  std::optional<grammar::ConstraintSource> constraint;
 };
 
 /// `messages`: see chatVariables(). Errors: those of chatVariables(), and kInvalidArgument where the template

@@ -44,6 +44,13 @@ TEST_F(CommandLine, RefusesGrammarsAndPatternsBeforeAModelIsLoaded) {
   // What is right goes on to the model.
   expectFailure({"run", "no-such-model", "hello", "--regex", "a+"}, 1, "no-such-model");
   std::ofstream(folder_ / "form.gbnf") << "root ::= \"a\" # one\n";
+  expectFailure(
+      {"run", "x", "hello", "--json-schema", R"({"type": "object", "properties": {"a": {"type": "strin"}}})"},
+      2, "\"type\" at /properties/a must be one of");
+  expectFailure({"run", "x", "hello", "--json-schema", R"({"properties": {"tags": {"uniqueItems": true}}})"},
+                2, "\"uniqueItems\" at /properties/tags cannot be enforced");
+  expectFailure({"run", "x", "hello", "--json-schema", "no-such-file"}, 2, "nor a JSON schema");
+  expectFailure({"run", "x", "hello", "--json-schema", "{}", "--json-object"}, 2, "not to both");
   expectFailure({"run", "no-such-model", "hello", "--grammar", (folder_ / "form.gbnf").string()}, 1,
                 "no-such-model");
 }
@@ -71,12 +78,13 @@ TEST_F(CommandLine, WrongUseIsTwo) {
   expectFailure({"run", "x", "-n", "many"}, 2, "many");
   expectFailure({"run", "x", "hello", "-p", "hello"}, 2, "give the prompt once");
   expectFailure({"run", "x", "hello", "--raw", "--system", "s"}, 2, "--system has no place");
-  expectFailure({"run", "x", "hello", "--json-schema", "{}"}, 2, "--json-schema is not available yet");
   const std::string tools = std::string(QUERN_SOURCE_DIR) + "/tests/data/answer/tools.json";
   expectFailure({"run", "x", "hello", "--tools", "absent.json"}, 2, "cannot be read as a JSON list of tools");
   expectFailure({"run", "x", "hello", "--tools", tools, "--tool-choice", "fly"}, 2, "\"fly\" is chosen");
   expectFailure({"run", "x", "hello", "--tools", tools, "--raw"}, 2, "--tools have no place");
   expectFailure({"run", "x", "hello", "--tool-choice", "none"}, 2, "--tools");
+  expectFailure({"run", "x", "hello", "--tools", tools, "--tool-choice", "now", "--regex", "a"}, 2,
+                "another form");
   expectFailure({"run", "x", "hello", "--reasoning-budget", "-2"}, 2, "--reasoning-budget");
   expectFailure({"bench", "-m", "x", "-p", "0", "-n", "0"}, 2, "nothing to measure");
   expectFailure({"bench", "-m", "x", "-b", "1,0"}, 2, "");

@@ -75,6 +75,18 @@ TEST_F(SmolLm2, AnswersAsJson) {
   EXPECT_GT(document["timings"]["first_token_ms"].get<double>(), 0);
 }
 
+TEST_F(SmolLm2, MustCallTheToolThatIsNamed) {
+  const std::string tools = std::string(QUERN_SOURCE_DIR) + "/tests/data/answer/tools.json";
+  const Outcome outcome = quern({"run", "smollm2", "What is the weather in Paris?", "--temp", "0", "-n",
+                                 "120", "--tools", tools, "--tool-choice", "get_weather", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto answer = json::parse(outcome.out);
+  ASSERT_EQ(answer["tool_calls"].size(), 1U) << outcome.out;
+  const auto& function = answer["tool_calls"][0]["function"];
+  EXPECT_EQ(function["name"], "get_weather");
+  EXPECT_TRUE(json::parse(function["arguments"].get<std::string>())["city"].is_string());
+}
+
 TEST_F(SmolLm2, AnswersWithToolsAreTakenApart) {
   const std::string tools = std::string(QUERN_SOURCE_DIR) + "/tests/data/answer/tools.json";
   const Outcome outcome = quern({"run", "smollm2", "What is gravity?", "--temp", "0", "-n", "30", "--tools",
@@ -102,6 +114,13 @@ TEST_F(SmolLm2, HoldsAnswersToAForm) {
                                  "--grammar", "root ::= \"yes\" | \"no\""});
   ASSERT_EQ(grammar.code, 0) << grammar.err;
   EXPECT_TRUE(grammar.out == "yes\n" || grammar.out == "no\n") << grammar.out;
+
+  const Outcome schema =
+      quern({"run", "smollm2", "Is water wet?", "--temp", "1.5", "--seed", "3", "--json-schema",
+             R"({"type": "object", "properties": {"wet": {"type": "boolean"}}, "required": ["wet"],
+                                    "additionalProperties": false})"});
+  ASSERT_EQ(schema.code, 0) << schema.err;
+  EXPECT_TRUE(json::parse(schema.out).at("wet").is_boolean()) << schema.out;
   const Outcome cut = quern({"run", "smollm2", "Count", "-n", "5", "--regex", "[0-9 ]{200}", "--json"});
   ASSERT_EQ(cut.code, 0) << cut.err;
   EXPECT_EQ(json::parse(cut.out)["finish_reason"], "max_tokens");
