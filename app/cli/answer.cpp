@@ -76,8 +76,12 @@ const char* reasonKey(FinishReason reason) {
 
 }  // namespace
 
-engine::base::Result<Answer> waitForAnswer(Engine& engine, Request request,
-                                           const std::function<void(const std::string&)>& onText) {
+namespace {
+
+/// `wantsNoMore`: asked after each piece of text; true cancels what would come.
+engine::base::Result<Answer> wait(Engine& engine, Request request,
+                                  const std::function<void(const std::string&)>& onText,
+                                  const std::function<bool()>& wantsNoMore) {
   const auto mailbox = std::make_shared<Mailbox>();
   QUERN_ASSIGN(const RequestId id, engine.submit(std::move(request), mailbox));
   Answer answer;
@@ -97,33 +101,81 @@ engine::base::Result<Answer> waitForAnswer(Engine& engine, Request request,
       }
       return answer;
     }
-    if (interrupted() && !cancelled) {
+    const bool isEnough = wantsNoMore();
+    if ((interrupted() || isEnough) && !cancelled) {
       engine.cancel(id);
       cancelled = true;
     }
   }
 }
 
+}  // namespace
+
+engine::base::Result<Answer> waitForAnswer(Engine& engine, Request request,
+                                           const std::function<void(const std::string&)>& onText) {
+  return wait(engine, std::move(request), onText, [] { return false; });
+}
+
+engine::base::Result<Answer> waitForMessage(Engine& engine, Request request,
+                                            const engine::answer::ParserOptions& options,
+                                            const std::function<void(const std::string&)>& onText) {
+  engine::answer::AnswerParser parser(options);
+  const auto show = [&](const std::vector<engine::answer::Part>& parts) {
+    for (const auto& part : parts) {
+      if (part.kind == engine::answer::Part::Kind::kContent) onText(part.text);
+    }
+  };
+  QUERN_ASSIGN(Answer answer,
+               wait(
+                   engine, std::move(request), [&](const std::string& text) { show(parser.push(text)); },
+                   [&] { return parser.wantsNoMore(); }));
+  show(parser.finish());
+  // The one call that was wanted is complete: it was not a person who stopped the answer.
+  if (answer.reason == FinishReason::kCancelled && !interrupted()) answer.reason = FinishReason::kEndOfTurn;
+  answer.message = parser.message();
+  answer.written = std::exchange(answer.text, answer.message->content);
+  return answer;
+}
+
+namespace {
+
+nlohmann::ordered_json callsJson(const engine::answer::Message& message) {
+  nlohmann::ordered_json calls = nlohmann::ordered_json::array();
+  for (const auto& call : message.calls) {
+    calls.push_back({{"id", call.id},
+                     {"type", "function"},
+                     {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
+  }
+  return calls;
+}
+
+}  // namespace
+
 nlohmann::ordered_json answerJson(const Answer& answer) {
   const Timings& timings = answer.timings;
-  return {{"text", answer.text},
-          {"tokens", answer.tokens},
-          {"finish_reason", reasonKey(answer.reason)},
-          {"usage",
-           {{"prompt_tokens", answer.usage.promptTokens},
-            {"cached_tokens", answer.usage.cachedTokens},
-            {"cache", engine::scheduler::reuseReasonName(answer.usage.reuse.why)},
-            {"completion_tokens", answer.usage.completionTokens},
-            {"drafted_tokens", answer.usage.draftedTokens},
-            {"accepted_tokens", answer.usage.acceptedTokens}}},
-          {"timings",
-           {{"queue_ms", timings.queueMs},
-            {"prompt_ms", timings.promptMs},
-            {"first_token_ms", timings.firstTokenMs},
-            {"decode_ms", timings.decodeMs},
-            {"prompt_tokens_per_second", timings.promptTokensPerSecond},
-            {"tokens_per_second", timings.tokensPerSecond},
-            {"bandwidth_share", timings.bandwidthShare}}}};
+  nlohmann::ordered_json json = {{"text", answer.text}};
+  if (answer.message) {
+    json["reasoning"] = answer.message->reasoning;
+    json["tool_calls"] = callsJson(*answer.message);
+  }
+  json.update(nlohmann::ordered_json{{"tokens", answer.tokens},
+                                     {"finish_reason", reasonKey(answer.reason)},
+                                     {"usage",
+                                      {{"prompt_tokens", answer.usage.promptTokens},
+                                       {"cached_tokens", answer.usage.cachedTokens},
+                                       {"cache", engine::scheduler::reuseReasonName(answer.usage.reuse.why)},
+                                       {"completion_tokens", answer.usage.completionTokens},
+                                       {"drafted_tokens", answer.usage.draftedTokens},
+                                       {"accepted_tokens", answer.usage.acceptedTokens}}},
+                                     {"timings",
+                                      {{"queue_ms", timings.queueMs},
+                                       {"prompt_ms", timings.promptMs},
+                                       {"first_token_ms", timings.firstTokenMs},
+                                       {"decode_ms", timings.decodeMs},
+                                       {"prompt_tokens_per_second", timings.promptTokensPerSecond},
+                                       {"tokens_per_second", timings.tokensPerSecond},
+                                       {"bandwidth_share", timings.bandwidthShare}}}});
+  return json;
 }
 
 std::string statsText(const Answer& answer) {

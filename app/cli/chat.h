@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/answer/tool.h"
 #include "engine/grammar/constraint_cache.h"
 #include "engine/sampling/sampler.h"
 #include "engine/scheduler/engine.h"
@@ -23,6 +24,9 @@ struct ChatOptions {
   bool json = false;
   std::int32_t maxTokens = -1;
   std::vector<std::string> stop;
+  std::vector<engine::answer::Tool> tools;
+  engine::answer::ToolChoice toolChoice;
+  std::int32_t reasoningTokens = -1;                            ///< before its end is forced; -1: any number
   std::optional<engine::grammar::ConstraintSource> constraint;  ///< what every answer must match
   engine::sampling::Parameters sampling;
   engine::scheduler::LoadOptions load;

@@ -1,5 +1,6 @@
 #include "app/cli/conversation.h"
 
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "engine/tokenizer/tokenizer.h"
@@ -14,7 +15,12 @@ Conversation::Conversation(std::shared_ptr<engine::scheduler::Engine> engine, co
     : engine_(std::move(engine)),
       options_(options),
       constraint_(std::move(constraint)),
-      system_(options.system.value_or("")) {}
+      system_(options.system.value_or("")) {
+  if (!options.tools.empty() || options.reasoningTokens >= 0) {
+    chatModel_ = engine::answer::describeChat(*engine_);
+    callConstraints_ = std::make_unique<engine::grammar::ConstraintCache>();
+  }
+}
 
 Result<Answer> Conversation::ask(const std::string& question,
                                  const std::function<void(const std::string&)>& onText) {
@@ -31,13 +37,40 @@ Result<Answer> Conversation::ask(const std::string& question,
   if (!system_.empty()) messages.push_back({"system", system_});
   messages.insert(messages.end(), messages_.begin(), messages_.end());
   messages.push_back({"user", question});
-  QUERN_ASSIGN(request.prompt, engine::scheduler::renderChat(*engine_, messages));
-  QUERN_ASSIGN(Answer answer, waitForAnswer(*engine_, std::move(request), onText));
+  if (!chatModel_) {
+    QUERN_ASSIGN(request.prompt, engine::scheduler::renderChat(*engine_, messages));
+  }
+  QUERN_ASSIGN(Answer answer, chatModel_ ? askForMessage(std::move(request), messages, onText)
+                                         : waitForAnswer(*engine_, std::move(request), onText));
   if (!answer.tokens.empty() || answer.reason != engine::scheduler::FinishReason::kCancelled) {
     messages_.push_back({"user", question});
-    messages_.push_back({"assistant", answer.text});
+    // A model knows its own calls best as it wrote them.
+    const bool hasCalls = answer.message && !answer.message->calls.empty();
+    messages_.push_back({"assistant", hasCalls ? answer.written : answer.text});
   }
   return answer;
+}
+
+Result<Answer> Conversation::askForMessage(engine::scheduler::Request request,
+                                           const std::vector<ChatMessage>& messages,
+                                           const std::function<void(const std::string&)>& onText) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const ChatMessage& message : messages) {
+    list.push_back({{"role", message.role}, {"content", message.content}});
+  }
+  engine::answer::TurnOptions options;
+  options.tools = options_.tools;
+  options.choice = options_.toolChoice;
+  options.reasoningTokens = options_.reasoningTokens;
+  options.seed = options_.sampling.seed;
+  QUERN_ASSIGN(engine::answer::Turn turn, prepareTurn(*engine_, *chatModel_, list, options));
+  if (turn.constraint) {
+    QUERN_ASSIGN(request.constraint, callConstraints_->get(*turn.constraint, engine_->tokenizer()));
+  }
+  request.prompt = std::move(turn.request.prompt);
+  request.emitSpecial = turn.request.emitSpecial;
+  request.reasoning = std::move(turn.request.reasoning);
+  return waitForMessage(*engine_, std::move(request), turn.parser, onText);
 }
 
 Result<Answer> Conversation::again(const std::function<void(const std::string&)>& onText) {

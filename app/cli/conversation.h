@@ -3,11 +3,13 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "app/cli/answer.h"
 #include "app/cli/chat.h"
+#include "engine/answer/chat_turn.h"
 #include "engine/scheduler/engine.h"
 
 namespace quern::app {
@@ -33,9 +35,16 @@ class Conversation {
   const engine::scheduler::Engine& engine() const { return *engine_; }
 
  private:
+  /// With tools, or with a limit on reasoning: the answer is taken apart.
+  engine::base::Result<Answer> askForMessage(engine::scheduler::Request request,
+                                             const std::vector<engine::scheduler::ChatMessage>& messages,
+                                             const std::function<void(const std::string&)>& onText);
+
   std::shared_ptr<engine::scheduler::Engine> engine_;
   ChatOptions options_;
+  std::optional<engine::answer::ChatModel> chatModel_;  ///< where answers are taken apart
   std::shared_ptr<const engine::grammar::Constraint> constraint_;
+  std::unique_ptr<engine::grammar::ConstraintCache> callConstraints_;  ///< where answers must call tools
   std::string system_;
   std::vector<engine::scheduler::ChatMessage> messages_;  ///< without the system prompt
 };

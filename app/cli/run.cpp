@@ -4,12 +4,14 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
 #include <string>
 
 #include "app/cli/chat.h"
 #include "app/cli/command.h"
+#include "engine/answer/tool.h"
 #include "engine/base/text.h"
 #include "engine/grammar/constraint_cache.h"
 #include "engine/grammar/json_constraints.h"
@@ -24,6 +26,8 @@ struct Arguments {
   std::string prompt;
   std::string system;
   std::string schema;
+  std::string tools;
+  std::string toolChoice = "auto";
   std::string grammar;
   std::string regex;
   std::string kv = "f16";
@@ -36,6 +40,7 @@ struct Arguments {
   CLI::Option* positionalOption = nullptr;
   CLI::Option* promptOption = nullptr;
   CLI::Option* systemOption = nullptr;
+  CLI::Option* toolsOption = nullptr;
 };
 
 int wrongUse(const char* sentence) {
@@ -95,6 +100,26 @@ engine::base::Result<std::optional<engine::grammar::ConstraintSource>> constrain
   return source;
 }
 
+engine::base::Result<std::vector<engine::answer::Tool>> readTools(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  const auto tools = nlohmann::ordered_json::parse(stream, nullptr, false);
+  if (!stream || tools.is_discarded()) {
+    return engine::base::Error(
+        engine::base::ErrorCode::kMalformed,
+        "\"" + engine::base::printable(path) + "\" cannot be read as a JSON list of tools.");
+  }
+  return engine::answer::parseTools(tools);
+}
+
+/// none, auto, required, or a tool's name.
+engine::base::Result<engine::answer::ToolChoice> choiceOf(const std::string& text,
+                                                          const std::vector<engine::answer::Tool>& tools) {
+  if (text == "none" || text == "auto" || text == "required") {
+    return engine::answer::parseToolChoice(text, tools);
+  }
+  return engine::answer::parseToolChoice({{"function", {{"name", text}}}}, tools);
+}
+
 int run(Arguments& arguments) {
   ChatOptions& chat = arguments.chat;
   if (arguments.positionalOption->count() > 0 && arguments.promptOption->count() > 0) {
@@ -106,9 +131,23 @@ int run(Arguments& arguments) {
     if (chat.raw) return wrongUse("--system has no place in a --raw prompt.");
     chat.system = arguments.system;
   }
+  if (arguments.toolsOption->count() > 0) {
+    if (chat.raw) return wrongUse("--tools have no place in a --raw prompt.");
+    auto tools = readTools(arguments.tools);
+    if (!tools) return wrongUse(tools.error().message().c_str());
+    const auto choice = choiceOf(arguments.toolChoice, *tools);
+    if (!choice) return wrongUse(choice.error().message().c_str());
+    chat.tools = std::move(*tools);
+    chat.toolChoice = *choice;
+  }
   auto constraint = constraintOf(arguments);
   if (!constraint) return wrongUse(constraint.error().message().c_str());
   chat.constraint = *std::move(constraint);
+  const bool mustCall = chat.toolChoice.kind == engine::answer::ToolChoice::Kind::kRequired ||
+                        chat.toolChoice.kind == engine::answer::ToolChoice::Kind::kNamed;
+  if (mustCall && chat.constraint) {
+    return wrongUse("an answer that must call a tool cannot be held to another form, too.");
+  }
   if (chat.json) chat.stats = false;
   chat.sampling.randomSeed = arguments.seed->count() == 0;
   chat.load.kvType = *engine::runtime::kvTypeOf(arguments.kv);
@@ -159,6 +198,18 @@ void addRunCommand(CLI::App& app, Action& action) {
   arguments->schemaOption = command->add_option(
       "--json-schema", arguments->schema, "A JSON schema that answers must satisfy: a file, or the JSON");
   command->add_flag("--json-object", arguments->jsonObject, "Answers must be a JSON object");
+  arguments->toolsOption = command->add_option(
+      "--tools", arguments->tools,
+      "A JSON list of tools, as OpenAI's API has them; --json shows what the model calls");
+  command
+      ->add_option("--tool-choice", arguments->toolChoice,
+                   "none, auto, required or a tool's NAME: whether the model may or must call")
+      ->needs(arguments->toolsOption)
+      ->capture_default_str();
+  command
+      ->add_option("--reasoning-budget", chat.reasoningTokens,
+                   "End the model's reasoning after so many tokens (-1: when it likes)")
+      ->check(CLI::Range(-1, 1 << 30));
   command
       ->add_option("--ctx", chat.load.contextTokens,
                    "Tokens that the chat may hold (0: the model's own, at most 8192)")
@@ -174,7 +225,9 @@ void addRunCommand(CLI::App& app, Action& action) {
   command->add_option("--kernels", chat.load.kernels,
                       "A table of kernels, for comparisons (see \"quern doctor\")");
   command->add_flag("--stats", chat.stats, "Numbers after each answer");
-  command->add_flag("--json", chat.json, "Answers as JSON, one a line: text, tokens, timings, finish_reason");
+  command->add_flag(
+      "--json", chat.json,
+      "Answers as JSON, one a line: text, reasoning, tool_calls, tokens, timings, finish_reason");
   command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });
 }
 

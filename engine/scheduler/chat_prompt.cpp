@@ -20,21 +20,26 @@ std::string plainForm(const std::vector<ChatMessage>& messages, bool addGenerati
   return text;
 }
 
-base::Result<std::string> render(const Engine& engine, const std::vector<ChatMessage>& messages,
+base::Result<std::string> render(const Engine& engine, nlohmann::ordered_json variables,
                                  bool addGenerationPrompt) {
   const auto tokenizer = engine.tokenizer();
   const auto text = [&](const std::optional<tokenizer::TokenId>& token) {
     return token ? std::string(tokenizer->tokenText(*token)) : std::string();
   };
+  variables["add_generation_prompt"] = addGenerationPrompt;
+  variables["bos_token"] = text(tokenizer->special().bos);
+  variables["eos_token"] = text(tokenizer->special().eos);
+  return engine.chatTemplate()->render(variables);
+}
+
+base::Result<std::string> render(const Engine& engine, const std::vector<ChatMessage>& messages,
+                                 bool addGenerationPrompt) {
   nlohmann::ordered_json variables;
   variables["messages"] = nlohmann::ordered_json::array();
   for (const ChatMessage& message : messages) {
     variables["messages"].push_back({{"role", message.role}, {"content", message.content}});
   }
-  variables["add_generation_prompt"] = addGenerationPrompt;
-  variables["bos_token"] = text(tokenizer->special().bos);
-  variables["eos_token"] = text(tokenizer->special().eos);
-  return engine.chatTemplate()->render(variables);
+  return render(engine, std::move(variables), addGenerationPrompt);
 }
 
 /// For templates that know no system role: its text goes in front of the first question.
@@ -54,6 +59,18 @@ std::vector<ChatMessage> withoutSystem(const std::vector<ChatMessage>& messages)
   }
   if (!system.empty()) folded.insert(folded.begin(), {"user", system});
   return folded;
+}
+
+std::vector<std::int32_t> tokensOf(const Engine& engine, const std::string& prompt) {
+  const auto tokenizer = engine.tokenizer();
+  // Control tokens written out by the template must be recognised. The same text in a message is recognised
+  // too, as it is by the programs that models are trained with; a chat is its owner's own.
+  std::vector<std::int32_t> tokens = tokenizer->encode(prompt, {.addSpecial = false, .parseSpecial = true});
+  const auto& special = tokenizer->special();
+  if (special.addBos && special.bos && (tokens.empty() || tokens.front() != *special.bos)) {
+    tokens.insert(tokens.begin(), *special.bos);
+  }
+  return tokens;
 }
 
 }  // namespace
@@ -99,15 +116,36 @@ base::Result<std::vector<std::int32_t>> renderChat(const Engine& engine,
       prompt.resize(at + length);
     }
   }
-  const auto tokenizer = engine.tokenizer();
-  // Control tokens written out by the template must be recognised. The same text in a message is recognised
-  // too, as it is by the programs that models are trained with; a chat is its owner's own.
-  std::vector<std::int32_t> tokens = tokenizer->encode(prompt, {.addSpecial = false, .parseSpecial = true});
-  const auto& special = tokenizer->special();
-  if (special.addBos && special.bos && (tokens.empty() || tokens.front() != *special.bos)) {
-    tokens.insert(tokens.begin(), *special.bos);
+  return tokensOf(engine, prompt);
+}
+
+base::Result<ChatPrompt> renderChat(const Engine& engine, nlohmann::ordered_json variables) {
+  std::vector<ChatMessage> messages;
+  for (const auto& message : variables["messages"]) {
+    const auto content = message.value("content", nlohmann::ordered_json());
+    messages.push_back({message.value("role", std::string("user")),
+                        content.is_string() ? content.get<std::string>() : std::string()});
   }
-  return tokens;
+  if (!engine.chatTemplate()) {
+    std::string text = plainForm(messages, true);
+    std::vector<std::int32_t> tokens = tokensOf(engine, text);
+    return ChatPrompt{std::move(text), std::move(tokens)};
+  }
+  auto rendered = render(engine, variables, true);
+  if (!rendered && !messages.empty() && messages.front().role == "system") {
+    // As withoutSystem(), for messages that are more than texts.
+    nlohmann::ordered_json& all = variables["messages"];
+    all.erase(0);
+    if (!all.empty() && all[0]["role"] == "user" && all[0]["content"].is_string()) {
+      all[0]["content"] = messages.front().content + "\n\n" + all[0]["content"].get<std::string>();
+      rendered = render(engine, variables, true);
+    }
+  }
+  if (!rendered) {
+    return std::move(rendered).error().wrapped("The model's chat template refuses this conversation.");
+  }
+  std::vector<std::int32_t> tokens = tokensOf(engine, *rendered);
+  return ChatPrompt{std::move(*rendered), std::move(tokens)};
 }
 
 }  // namespace quern::engine::scheduler

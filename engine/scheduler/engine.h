@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -155,5 +156,14 @@ std::vector<std::int32_t> rerankPrompt(const tokenizer::Tokenizer& tokenizer, st
 base::Result<std::vector<std::int32_t>> renderChat(const Engine& engine,
                                                    const std::vector<ChatMessage>& messages,
                                                    bool addGenerationPrompt = true);
+
+struct ChatPrompt {
+  std::string text;
+  std::vector<std::int32_t> tokens;
+};
+/// The same for a conversation that is more than roles and texts: `variables` are the template's own,
+/// "messages", "tools" and others (see answer/chat_template.h); the tokens' names and the wish for an answer
+/// are added. `variables["messages"]` must be a list of objects.
+base::Result<ChatPrompt> renderChat(const Engine& engine, nlohmann::ordered_json variables);
 
 }  // namespace quern::engine::scheduler

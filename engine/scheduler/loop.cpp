@@ -61,7 +61,8 @@ Loop::~Loop() {
 base::Result<void> Loop::check(const Request& request) const {
   const auto vocabulary = executable_->vocabularySize();
   if (request.prompt.empty()) return invalid("The prompt is empty.");
-  for (const std::vector<std::int32_t>* tokens : {&request.prompt, &request.choices}) {
+  for (const std::vector<std::int32_t>* tokens :
+       {&request.prompt, &request.choices, &request.reasoning.closing}) {
     for (const std::int32_t token : *tokens) {
       if (token >= 0 && token < vocabulary) continue;
       return invalid("The request holds token " + std::to_string(token) + "; the vocabulary ends at " +

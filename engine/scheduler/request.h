@@ -44,6 +44,16 @@ std::string_view poolingName(Pooling pooling);
 /// The longest deadline or wait that can be asked for: sums with it stay within their types.
 inline constexpr std::chrono::hours kLongestTime{24 * 31};
 
+/// How much an answer may reason before it is made to end it and answer.
+struct ReasoningLimit {
+  std::int32_t tokens = -1;  ///< -1: as long as it likes
+  std::string begin, end;    ///< the markers, control tokens in their written form
+  bool isOpen = false;       ///< the prompt has written `begin`
+  /// What is written when the tokens are used up: `end`, and what goes with it. They count as tokens of the
+  /// answer, and are chosen against what the model says.
+  std::vector<std::int32_t> closing;
+};
+
 /// What to answer. The prompt is already rendered and tokenized (see Engine::tokenizer() and
 /// Engine::chatTemplate()).
 struct Request {
@@ -53,7 +63,8 @@ struct Request {
   std::vector<std::string> stop;  ///< texts that end the answer; never part of what is emitted
   bool ignoreEnd = false;         ///< go on past end-of-generation tokens (benchmarks)
   bool emitSpecial = false;       ///< give control tokens their written form in the text
-  std::int32_t topLogprobs = 0;   ///< > 0: Tokens events carry this many alternatives (at most 20)
+  ReasoningLimit reasoning;
+  std::int32_t topLogprobs = 0;  ///< > 0: Tokens events carry this many alternatives (at most 20)
 
   /// Answers to the same prompt, which is computed once; at most LoadOptions::parallel. Answer i is the one
   /// that a request with the seed + i gives.

@@ -64,7 +64,8 @@ Sequence::Sequence(std::shared_ptr<Job> job, std::int32_t answer,
       answer_(answer),
       tokenizer_(tokenizer),
       detokenizer_(std::move(tokenizer), job_->request.emitSpecial),
-      stops_(job_->request.stop) {
+      stops_(job_->request.stop),
+      reasoning_(job_->request.reasoning) {
   usage_.promptTokens = promptEnd;
   if (answer == 0) reserved = request().answers;
   if (!job_->wantsAnswer()) return;
@@ -181,13 +182,18 @@ std::optional<FinishReason> Sequence::next(std::span<float> logits, Clock::time_
   const bool wantsLogprobs = request().topLogprobs > 0;
   if (wantsLogprobs) plainLogits_.assign(logits.begin(), logits.end());
   if (matcher_ && !constrain(logits)) return FinishReason::kFailed;
-  const std::int32_t token = sampler_->sample(logits);
-  if (matcher_ && ((mask_[static_cast<std::size_t>(token) / 64] >> (token % 64)) & 1) == 0) {
+  const auto isAllowed = [&](std::int32_t one) {
+    return !matcher_ || ((mask_[static_cast<std::size_t>(one) / 64] >> (one % 64)) & 1) != 0;
+  };
+  const std::optional<std::int32_t> forced = reasoning_.forced();
+  const std::int32_t token = forced && isAllowed(*forced) ? *forced : sampler_->sample(logits);
+  if (!isAllowed(token)) {
     failure_ = base::Error(base::ErrorCode::kInvalidArgument,
                            "The logit bias bans every token that the grammar allows here.");
     return FinishReason::kFailed;
   }
   sampler_->accept(token);
+  reasoning_.accept(token, tokenizer_->tokenBytes(token, true));
   if (usage_.completionTokens == 0) firstToken_ = now;
   lastToken_ = now;
   ++usage_.completionTokens;

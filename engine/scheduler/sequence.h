@@ -15,6 +15,7 @@
 #include "engine/sampling/sampler.h"
 #include "engine/scheduler/block_pool.h"
 #include "engine/scheduler/proposer.h"
+#include "engine/scheduler/reasoning_budget.h"
 #include "engine/scheduler/request.h"
 #include "engine/scheduler/stop_matcher.h"
 #include "engine/tokenizer/tokenizer.h"
@@ -146,6 +147,7 @@ class Sequence {
   std::optional<base::Error> failure_;
   tokenizer::StreamDetokenizer detokenizer_;
   StopMatcher stops_;
+  ReasoningBudget reasoning_;
   Usage usage_;
   std::int32_t reported_ = 0;  ///< of the prompt, by the last progress
   Clock::time_point started_{}, firstToken_{}, lastToken_{};

@@ -14,6 +14,7 @@ namespace quern::engine::chat {
 
 struct Template::Program {
   std::unique_ptr<jinja::Code> code;
+  std::string source;
 };
 
 namespace {
@@ -36,6 +37,8 @@ Template::~Template() = default;
 Template::Template(Template&&) noexcept = default;
 Template& Template::operator=(Template&&) noexcept = default;
 
+std::string_view Template::source() const { return program_->source; }
+
 base::Result<Template> Template::parse(std::string_view source, const Limits& limits) {
   if (source.size() > limits.sourceBytes) {
     return base::Error(base::ErrorCode::kLimit, "The chat template has " + base::byteText(source.size()) +
@@ -45,6 +48,7 @@ base::Result<Template> Template::parse(std::string_view source, const Limits& li
   try {
     auto program = std::make_shared<Program>();
     program->code = jinja::parseTokens(jinja::tokenize(source), limits);
+    program->source = source;
     return Template(std::move(program));
   } catch (const jinja::Failure& failure) {
     return toError(failure);

@@ -46,6 +46,9 @@ class Template {
   base::Result<std::string> render(const nlohmann::ordered_json& variables,
                                    const RenderOptions& options = {}) const;
 
+  /// What parse() was given; as long as the template.
+  std::string_view source() const;
+
  private:
   struct Program;
   explicit Template(std::shared_ptr<const Program> program);

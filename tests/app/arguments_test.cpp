@@ -83,6 +83,14 @@ TEST_F(CommandLine, WrongUseIsTwo) {
   expectFailure({"run", "x", "-n", "many"}, 2, "many");
   expectFailure({"run", "x", "hello", "-p", "hello"}, 2, "give the prompt once");
   expectFailure({"run", "x", "hello", "--raw", "--system", "s"}, 2, "--system has no place");
+  const std::string tools = std::string(QUERN_SOURCE_DIR) + "/tests/data/answer/tools.json";
+  expectFailure({"run", "x", "hello", "--tools", "absent.json"}, 2, "cannot be read as a JSON list of tools");
+  expectFailure({"run", "x", "hello", "--tools", tools, "--tool-choice", "fly"}, 2, "\"fly\" is chosen");
+  expectFailure({"run", "x", "hello", "--tools", tools, "--raw"}, 2, "--tools have no place");
+  expectFailure({"run", "x", "hello", "--tool-choice", "none"}, 2, "--tools");
+  expectFailure({"run", "x", "hello", "--tools", tools, "--tool-choice", "now", "--regex", "a"}, 2,
+                "another form");
+  expectFailure({"run", "x", "hello", "--reasoning-budget", "-2"}, 2, "--reasoning-budget");
   expectFailure({"bench", "-m", "x", "-p", "0", "-n", "0"}, 2, "nothing to measure");
   expectFailure({"bench", "-m", "x", "-b", "1,0"}, 2, "");
   expectFailure({"bench", "-m", "x", "-d", "0,-5"}, 2, "");

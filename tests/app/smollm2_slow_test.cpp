@@ -75,6 +75,33 @@ TEST_F(SmolLm2, AnswersAsJson) {
   EXPECT_GT(document["timings"]["first_token_ms"].get<double>(), 0);
 }
 
+TEST_F(SmolLm2, MustCallTheToolThatIsNamed) {
+  const std::string tools = std::string(QUERN_SOURCE_DIR) + "/tests/data/answer/tools.json";
+  const Outcome outcome = quern({"run", "smollm2", "What is the weather in Paris?", "--temp", "0", "-n",
+                                 "120", "--tools", tools, "--tool-choice", "get_weather", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto answer = json::parse(outcome.out);
+  ASSERT_EQ(answer["tool_calls"].size(), 1U) << outcome.out;
+  const auto& function = answer["tool_calls"][0]["function"];
+  EXPECT_EQ(function["name"], "get_weather");
+  EXPECT_TRUE(json::parse(function["arguments"].get<std::string>())["city"].is_string());
+}
+
+TEST_F(SmolLm2, AnswersWithToolsAreTakenApart) {
+  const std::string tools = std::string(QUERN_SOURCE_DIR) + "/tests/data/answer/tools.json";
+  const Outcome outcome = quern({"run", "smollm2", "What is gravity?", "--temp", "0", "-n", "30", "--tools",
+                                 tools, "--tool-choice", "none", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto answer = json::parse(outcome.out);
+  EXPECT_TRUE(answer["tool_calls"].is_array() && answer["tool_calls"].empty());
+  EXPECT_EQ(answer["reasoning"], "");
+  EXPECT_FALSE(answer["text"].get<std::string>().empty());
+  const Outcome offered =
+      quern({"run", "smollm2", "Call now.", "--temp", "0", "-n", "30", "--tools", tools, "--json"});
+  ASSERT_EQ(offered.code, 0) << offered.err;
+  EXPECT_GT(json::parse(offered.out)["usage"]["prompt_tokens"], answer["usage"]["prompt_tokens"]);
+}
+
 TEST_F(SmolLm2, HoldsAnswersToAForm) {
   const Outcome regex = quern({"run", "smollm2", "When was the moon landing?", "--temp", "1.5", "--seed", "3",
                                "--regex", "(19|20)\\d\\d-[01]\\d", "--json"});

@@ -1,0 +1,83 @@
+#include "engine/answer/chat_turn.h"
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "engine/answer/call_grammar.h"
+#include "engine/template/template.h"
+#include "engine/tokenizer/tokenizer.h"
+
+namespace quern::engine::answer {
+
+namespace {
+
+grammar::ConstraintSource callSource(const ParserOptions& parser, const ToolChoice& choice) {
+  CallGrammarOptions options;
+  options.parallel = parser.parallel;
+  options.inReasoning = parser.inReasoning;
+  options.inCalls = parser.inCalls;
+  std::string key = "calls " + std::string(parser.form.tools->family) + ' ' +
+                    std::string(parser.form.reasoning->family) + ' ' + choice.name + ' ';
+  for (const bool flag : {options.parallel, options.inReasoning, options.inCalls}) key += flag ? '1' : '0';
+  key += toolsJson(parser.tools).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return {std::move(key), [form = parser.form, tools = parser.tools, choice, options] {
+            return callGrammar(form, tools, choice, options);
+          }};
+}
+
+}  // namespace
+
+ChatModel describeChat(const scheduler::Engine& engine) {
+  const auto chatTemplate = engine.chatTemplate();
+  if (!chatTemplate) return {recognise(""), {}};
+  ChatModel model{recognise(chatTemplate->source()), probeTemplate(*chatTemplate)};
+  if (!model.traits.showsTools) model.form.tools = &formToAskFor(*model.form.tools);
+  return model;
+}
+
+std::string closingText(const AnswerForm& form) {
+  const ReasoningForm& thinking = *form.reasoning;
+  if (form.tools->syntax == CallSyntax::kChannels) {
+    return std::string(thinking.end) + "<|start|>assistant<|channel|>final<|message|>";
+  }
+  if (thinking.begin.empty()) return {};
+  // Markers that are words stand on lines of their own in what models were trained with.
+  const bool isWord = thinking.end.starts_with("</");
+  const std::string_view line = isWord ? "\n" : "";
+  return std::string(line) + std::string(thinking.end) + (isWord ? "\n\n" : "") +
+         std::string(thinking.textBegin);
+}
+
+base::Result<Turn> prepareTurn(const scheduler::Engine& engine, const ChatModel& model,
+                               const nlohmann::ordered_json& messages, const TurnOptions& options) {
+  const bool mayCall = options.choice.kind != ToolChoice::Kind::kNone;
+  const std::vector<Tool> tools = mayCall ? options.tools : std::vector<Tool>();
+  QUERN_ASSIGN(auto variables, chatVariables(messages, tools, model.traits, *model.form.tools));
+  QUERN_ASSIGN(scheduler::ChatPrompt prompt, scheduler::renderChat(engine, std::move(variables)));
+  Turn turn;
+  turn.parser.form = model.form;
+  turn.parser.tools = tools;
+  turn.parser.parallel = options.parallel && options.choice.kind != ToolChoice::Kind::kNamed;
+  turn.parser.inReasoning = opensReasoning(*model.form.reasoning, prompt.text);
+  turn.parser.inCalls = opensCalls(*model.form.tools, prompt.text);
+  turn.parser.seed = options.seed;
+
+  if (options.choice.kind == ToolChoice::Kind::kRequired || options.choice.kind == ToolChoice::Kind::kNamed) {
+    turn.constraint = callSource(turn.parser, options.choice);
+  }
+
+  turn.request.prompt = std::move(prompt.tokens);
+  turn.request.emitSpecial = true;
+  if (options.reasoningTokens >= 0) {
+    scheduler::ReasoningLimit& limit = turn.request.reasoning;
+    limit.tokens = options.reasoningTokens;
+    limit.begin = model.form.reasoning->begin;
+    limit.end = model.form.reasoning->end;
+    limit.isOpen = turn.parser.inReasoning;
+    limit.closing =
+        engine.tokenizer()->encode(closingText(model.form), {.addSpecial = false, .parseSpecial = true});
+  }
+  return turn;
+}
+
+}  // namespace quern::engine::answer
