@@ -53,7 +53,7 @@ base::Result<Turn> prepareTurn(const scheduler::Engine& engine, const ChatModel&
   const bool mayCall = options.choice.kind != ToolChoice::Kind::kNone;
   const std::vector<Tool> tools = mayCall ? options.tools : std::vector<Tool>();
   QUERN_ASSIGN(auto variables, chatVariables(messages, tools, model.traits, *model.form.tools));
-  QUERN_ASSIGN(scheduler::ChatPrompt prompt, scheduler::renderChat(engine, std::move(variables)));
+  QUERN_ASSIGN(scheduler::ChatPrompt prompt, scheduler::renderTemplate(engine, std::move(variables)));
   Turn turn;
   turn.parser.form = model.form;
   turn.parser.tools = tools;

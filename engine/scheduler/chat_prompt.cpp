@@ -119,7 +119,7 @@ base::Result<std::vector<std::int32_t>> renderChat(const Engine& engine,
   return tokensOf(engine, prompt);
 }
 
-base::Result<ChatPrompt> renderChat(const Engine& engine, nlohmann::ordered_json variables) {
+base::Result<ChatPrompt> renderTemplate(const Engine& engine, nlohmann::ordered_json variables) {
   std::vector<ChatMessage> messages;
   for (const auto& message : variables["messages"]) {
     const auto content = message.value("content", nlohmann::ordered_json());

@@ -164,6 +164,6 @@ struct ChatPrompt {
 /// The same for a conversation that is more than roles and texts: `variables` are the template's own,
 /// "messages", "tools" and others (see answer/chat_template.h); the tokens' names and the wish for an answer
 /// are added. `variables["messages"]` must be a list of objects.
-base::Result<ChatPrompt> renderChat(const Engine& engine, nlohmann::ordered_json variables);
+base::Result<ChatPrompt> renderTemplate(const Engine& engine, nlohmann::ordered_json variables);
 
 }  // namespace quern::engine::scheduler
