@@ -62,8 +62,19 @@ class CallWriter {
   grammar::GrammarBuilder& builder_;
 };
 
+/// A tool takes the arguments that it names and no others, unless its schema says something about others.
+Json closed(Json parameters) {
+  if (!parameters.is_object() || !parameters.contains("properties")) return parameters;
+  for (const char* open : {"additionalProperties", "patternProperties", "unevaluatedProperties", "allOf",
+                           "anyOf", "oneOf", "$ref", "if"}) {
+    if (parameters.contains(open)) return parameters;
+  }
+  parameters["additionalProperties"] = false;
+  return parameters;
+}
+
 base::Result<ExprId> CallWriter::arguments(const Tool& tool) {
-  auto expression = grammar::schemaExpression(builder_, tool.parameters);
+  auto expression = grammar::schemaExpression(builder_, closed(tool.parameters));
   if (!expression) {
     return std::move(expression)
         .error()

@@ -16,9 +16,12 @@ grammar::ConstraintSource callSource(const ParserOptions& parser, const ToolChoi
   options.parallel = parser.parallel;
   options.inReasoning = parser.inReasoning;
   options.inCalls = parser.inCalls;
+  // A model that never learnt to reason would not end it either.
+  options.mayReason = parser.form.knowsReasoning;
   std::string key = "calls " + std::string(parser.form.tools->family) + ' ' +
                     std::string(parser.form.reasoning->family) + ' ' + choice.name + ' ';
-  for (const bool flag : {options.parallel, options.inReasoning, options.inCalls}) key += flag ? '1' : '0';
+  for (const bool flag : {options.parallel, options.inReasoning, options.inCalls, options.mayReason})
+    key += flag ? '1' : '0';
   key += toolsJson(parser.tools).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   return {std::move(key), [form = parser.form, tools = parser.tools, choice, options] {
             return callGrammar(form, tools, choice, options);

@@ -301,8 +301,9 @@ const ToolForm* findToolForm(std::string_view family) { return find(kToolForms, 
 const ReasoningForm* findReasoningForm(std::string_view family) { return find(kReasoningForms, family); }
 
 AnswerForm recognise(std::string_view source) {
+  const std::string_view reasoning = familyOf(kReasoningSigns, source, "");
   return {findToolForm(familyOf(kToolSigns, source, "generic")),
-          findReasoningForm(familyOf(kReasoningSigns, source, "think"))};
+          findReasoningForm(reasoning.empty() ? "think" : reasoning), !reasoning.empty()};
 }
 
 bool opensReasoning(const ReasoningForm& form, std::string_view prompt) {

@@ -69,6 +69,8 @@ struct ReasoningForm {
 struct AnswerForm {
   const ToolForm* tools = nullptr;           ///< never null
   const ReasoningForm* reasoning = nullptr;  ///< never null
+  /// The template speaks of it; otherwise it is a guess, and a model need not be given room for it.
+  bool knowsReasoning = false;
 };
 
 std::span<const ToolForm> toolForms();

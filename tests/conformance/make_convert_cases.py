@@ -81,8 +81,9 @@ CASES = {
 }
 
 # Those that Quern runs: a family's name comes here when tests/convert/logits_test.cpp shall hold it to its logits.
-WITH_LOGITS = ["llama", "llama-tied-bias", "mistral", "mixtral", "qwen2", "qwen2-moe", "qwen3", "qwen3-moe", "gemma2",
-               "gemma3", "phi3", "granite-moe", "gpt-oss"]
+WITH_LOGITS = ["cohere2", "command-r", "deepseek3", "gemma", "gemma2", "gemma3", "glm4", "gpt-oss", "granite",
+               "granite-moe", "llama", "llama-tied-bias", "mistral", "mixtral", "olmo2", "phi3", "qwen2",
+               "qwen2-moe", "qwen3", "qwen3-moe", "smollm3", "starcoder2"]
 
 
 def randomize(model, seed):
