@@ -312,7 +312,7 @@ std::optional<Finite> simplify(const Nondeterministic& automaton) {
   const std::size_t size = automaton.states + automaton.edges.size() + automaton.silents.size();
   const std::size_t states = 4 * std::size_t{automaton.states} + 1000;
   // Some tenth of a second at most.
-  const std::size_t work = std::min<std::size_t>(200 * size + 100'000, 10'000'000);
+  const std::size_t work = std::min<std::size_t>(200 * size + 100'000, 4'000'000);
   if (auto deterministic = Determinizer(source, states, work).run()) {
     // Counted in larger steps.
     return minimized(trimmed(*deterministic), work / 5);
