@@ -2,11 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <ctime>
-
 #include "engine/grammar/gbnf.h"
 #include "engine/grammar/regex.h"
 #include "tests/grammar/matchers.h"
+#include "tests/grammar/processor_time.h"
 
 namespace quern::engine::grammar {
 namespace {
@@ -23,28 +22,13 @@ std::string repeated(std::string_view text, int count) {
   return all;
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr double kSlower = 15;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr double kSlower = 15;
-#else
-constexpr double kSlower = 1;
-#endif
-#else
-constexpr double kSlower = 1;
-#endif
-
-/// Less than a second of the processor's time, whatever else the machine does; sanitizers take their own.
+/// Less than a second; sanitizers take their own.
 class Soon {
  public:
-  ~Soon() {
-    const double took = static_cast<double>(std::clock() - began_) / CLOCKS_PER_SEC;
-    EXPECT_LT(took, kSlower) << "seconds";
-  }
+  ~Soon() { EXPECT_LT(time_.seconds(), test::kSlower) << "seconds"; }
 
  private:
-  std::clock_t began_ = std::clock();
+  test::ProcessorTime time_;
 };
 
 TEST(HostileGrammar, SixtyThousandParentheses) {
