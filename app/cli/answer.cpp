@@ -74,9 +74,15 @@ const char* reasonKey(FinishReason reason) {
   return "failed";
 }
 
-}  // namespace
-
-namespace {
+nlohmann::ordered_json callsJson(const engine::answer::Message& message) {
+  nlohmann::ordered_json calls = nlohmann::ordered_json::array();
+  for (const auto& call : message.calls) {
+    calls.push_back({{"id", call.id},
+                     {"type", "function"},
+                     {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
+  }
+  return calls;
+}
 
 /// `wantsNoMore`: asked after each piece of text; true cancels what would come.
 engine::base::Result<Answer> wait(Engine& engine, Request request,
@@ -136,20 +142,6 @@ engine::base::Result<Answer> waitForMessage(Engine& engine, Request request,
   answer.written = std::exchange(answer.text, answer.message->content);
   return answer;
 }
-
-namespace {
-
-nlohmann::ordered_json callsJson(const engine::answer::Message& message) {
-  nlohmann::ordered_json calls = nlohmann::ordered_json::array();
-  for (const auto& call : message.calls) {
-    calls.push_back({{"id", call.id},
-                     {"type", "function"},
-                     {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
-  }
-  return calls;
-}
-
-}  // namespace
 
 nlohmann::ordered_json answerJson(const Answer& answer) {
   const Timings& timings = answer.timings;

@@ -151,13 +151,14 @@ int runChat(const ChatOptions& options) {
     (void)fail(valid.error());
     return kWrongUse;
   }
+  engine::grammar::ConstraintCache constraints;
   std::shared_ptr<const engine::grammar::Constraint> constraint;
   if (options.constraint) {
-    auto compiled = engine::grammar::ConstraintCache().get(*options.constraint, (*engine)->tokenizer());
+    auto compiled = constraints.get(*options.constraint, (*engine)->tokenizer());
     if (!compiled) return fail(compiled.error());
     constraint = *std::move(compiled);
   }
-  Conversation conversation(*engine, options, std::move(constraint));
+  Conversation conversation(*engine, options, constraints, std::move(constraint));
   if (options.prompt) {
     return printAnswer(options,
                        [&](const auto& onText) { return conversation.ask(*options.prompt, onText); });

@@ -11,14 +11,15 @@ using engine::base::Result;
 using engine::scheduler::ChatMessage;
 
 Conversation::Conversation(std::shared_ptr<engine::scheduler::Engine> engine, const ChatOptions& options,
+                           engine::grammar::ConstraintCache& constraints,
                            std::shared_ptr<const engine::grammar::Constraint> constraint)
     : engine_(std::move(engine)),
       options_(options),
+      constraints_(constraints),
       constraint_(std::move(constraint)),
       system_(options.system.value_or("")) {
   if (!options.tools.empty() || options.reasoningTokens >= 0) {
     chatModel_ = engine::answer::describeChat(*engine_);
-    callConstraints_ = std::make_unique<engine::grammar::ConstraintCache>();
   }
 }
 
@@ -65,7 +66,7 @@ Result<Answer> Conversation::askForMessage(engine::scheduler::Request request,
   options.seed = options_.sampling.seed;
   QUERN_ASSIGN(engine::answer::Turn turn, prepareTurn(*engine_, *chatModel_, list, options));
   if (turn.constraint) {
-    QUERN_ASSIGN(request.constraint, callConstraints_->get(*turn.constraint, engine_->tokenizer()));
+    QUERN_ASSIGN(request.constraint, constraints_.get(*turn.constraint, engine_->tokenizer()));
   }
   request.prompt = std::move(turn.request.prompt);
   request.emitSpecial = turn.request.emitSpecial;

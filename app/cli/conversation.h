@@ -16,9 +16,11 @@ namespace quern::app {
 
 class Conversation {
  public:
-  /// `constraint`: what every answer must match; null: they are free.
+  /// `constraints` outlives this and works out masks ahead while answers are made. `constraint`: what every
+  /// answer must match; null: they are free.
   Conversation(std::shared_ptr<engine::scheduler::Engine> engine, const ChatOptions& options,
-               std::shared_ptr<const engine::grammar::Constraint> constraint = nullptr);
+               engine::grammar::ConstraintCache& constraints,
+               std::shared_ptr<const engine::grammar::Constraint> constraint);
 
   /// Asks and waits. The question and its answer become part of the conversation unless it failed, or nothing
   /// came before Ctrl-C. With ChatOptions::raw every question stands alone.
@@ -43,8 +45,8 @@ class Conversation {
   std::shared_ptr<engine::scheduler::Engine> engine_;
   ChatOptions options_;
   std::optional<engine::answer::ChatModel> chatModel_;  ///< where answers are taken apart
+  engine::grammar::ConstraintCache& constraints_;
   std::shared_ptr<const engine::grammar::Constraint> constraint_;
-  std::unique_ptr<engine::grammar::ConstraintCache> callConstraints_;  ///< where answers must call tools
   std::string system_;
   std::vector<engine::scheduler::ChatMessage> messages_;  ///< without the system prompt
 };

@@ -68,6 +68,12 @@ class Expected {
   std::string seen_;
 };
 
+/// What Expected::feed() says, as a reader says it: kDone with any of the texts.
+inline Fed verdictOf(int found) {
+  if (found == Expected::kMore) return Fed::kMore;
+  return found == Expected::kFailed ? Fed::kFailed : Fed::kDone;
+}
+
 /// No name, key or id is longer.
 inline constexpr std::size_t kLongestName = 256;
 

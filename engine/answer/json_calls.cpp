@@ -230,11 +230,7 @@ Fed JsonReader::afterCall(char c) {
   return end(c);
 }
 
-Fed JsonReader::end(char c) {
-  const int found = end_.feed(c);
-  if (found == Expected::kMore) return Fed::kMore;
-  return found == Expected::kFailed ? Fed::kFailed : Fed::kDone;
-}
+Fed JsonReader::end(char c) { return verdictOf(end_.feed(c)); }
 
 }  // namespace
 

@@ -99,8 +99,7 @@ Fed NamedReader::feed(char c) {
       break;
   }
   const int found = expected_.feed(c);
-  if (found == Expected::kFailed) return Fed::kFailed;
-  if (found == Expected::kMore) return Fed::kMore;
+  if (found < 0) return verdictOf(found);
   if (state_ == State::kAfterId) {
     expectArguments();
   } else {  // kBeforeValue
@@ -174,9 +173,7 @@ bool NamedReader::begin() {
 
 Fed NamedReader::beforeArguments(char c) {
   const int found = expected_.feed(c);
-  if (found == Expected::kFailed || found == Expected::kMore) {
-    return found == Expected::kMore ? Fed::kMore : Fed::kFailed;
-  }
+  if (found < 0) return verdictOf(found);
   if (found == 0) {
     expect(State::kArguments, {"", "{", form_.callEnd, form_.end});
     return Fed::kMore;
@@ -219,8 +216,7 @@ Fed NamedReader::callOver() {
 
 Fed NamedReader::afterCall(char c) {
   const int found = expected_.feed(c);
-  if (found == Expected::kMore) return Fed::kMore;
-  if (found == Expected::kFailed) return Fed::kFailed;
+  if (found < 0) return verdictOf(found);
   if (state_ == State::kCallOrEnd) {
     if (found == 1) return Fed::kDone;
     state_ = State::kName;
@@ -239,8 +235,7 @@ Fed NamedReader::afterCall(char c) {
 
 Fed NamedReader::parameter(char c) {
   const int found = expected_.feed(c);
-  if (found == Expected::kMore) return Fed::kMore;
-  if (found == Expected::kFailed) return Fed::kFailed;
+  if (found < 0) return verdictOf(found);
   if (!hasBegun_ && !begin()) return Fed::kFailed;
   if (found == 0) {
     key_.clear();

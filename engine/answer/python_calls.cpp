@@ -204,11 +204,7 @@ Fed PythonReader::afterCall(char c) {
   return end(c);
 }
 
-Fed PythonReader::end(char c) {
-  const int found = end_.feed(c);
-  if (found == Expected::kMore) return Fed::kMore;
-  return found == Expected::kFailed ? Fed::kFailed : Fed::kDone;
-}
+Fed PythonReader::end(char c) { return verdictOf(end_.feed(c)); }
 
 }  // namespace
 

@@ -30,8 +30,8 @@ struct VocabularyData {
   Json postProcessor;              ///< tokenizer.json's, for describeSpecialTokens()
   std::uint64_t expected = 0;      ///< tokens that will be put; ids far beyond are not believed
 
-  /// Puts a token at its id; ids below may stay empty for now. Errors: kMalformed (an id that is taken by
-  /// another text, or far beyond all vocabularies).
+  /// Puts a token at its id; ids below it that have no token yet are left open. Errors: kMalformed (an id
+  /// that is taken by another text, or far beyond all vocabularies).
   base::Result<void> put(std::uint64_t id, std::string text, tokenizer::TokenKind kind, float score = 0);
   std::optional<std::uint64_t> find(std::string_view text) const;
   /// Ids without a token become "[PAD123]"; afterwards there are exactly `rows` tokens. Tokens beyond are cut

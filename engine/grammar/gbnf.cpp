@@ -18,9 +18,6 @@ using base::Error;
 using base::ErrorCode;
 using base::Result;
 
-/// Groups within groups: far more than anybody writes, far less than a thread's stack holds.
-constexpr int kDeepest = 200;
-
 bool isNameCharacter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
@@ -172,10 +169,10 @@ class Parser {
   }
 
   Result<ExprId> parseGroup(int depth) {
-    if (depth > kDeepest) {
+    if (depth > kDeepestGroups) {
       return Error(ErrorCode::kLimit,
                    "Line " + std::to_string(line_) + " of the grammar: more than " +
-                       std::to_string(kDeepest) +
+                       std::to_string(kDeepestGroups) +
                        " groups within each other. Give the inner ones rules of their own.");
     }
     const std::size_t opened = line_;
@@ -270,7 +267,7 @@ class Parser {
 
   Result<ExprId> parseRepetition(ExprId part) {
     // Several in a row are one within the other: a*? is (a*)?.
-    for (int count = 0; count < kDeepest; ++count) {
+    for (int count = 0; count < kDeepestGroups; ++count) {
       if (skip("*")) {
         part = builder_.repeat(part, 0);
       } else if (skip("+")) {
@@ -283,7 +280,7 @@ class Parser {
         return part;
       }
     }
-    return error("more than " + std::to_string(kDeepest) + " repetitions of one part");
+    return error("more than " + std::to_string(kDeepestGroups) + " repetitions of one part");
   }
 
   Result<ExprId> parseBounds(ExprId part) {

@@ -34,6 +34,9 @@ struct GrammarLimits {
   std::size_t depth = 2'000;            ///< of expressions within expressions, rules not followed
 };
 
+/// Groups within groups of a notation: far more than anybody writes, far less than a thread's stack holds.
+inline constexpr int kDeepestGroups = 200;
+
 enum class ExprKind : std::uint8_t { kLiteral, kCharacters, kSequence, kChoice, kRepeat, kRule };
 
 struct Expr {

@@ -15,6 +15,20 @@ bool isFlagSet(const ordered_json& keywords, const char* keyword) {
   return keywords.contains(keyword) && keywords[keyword].get<bool>();
 }
 
+/// A lower bound that a keyword sets; false: it is not there.
+bool raise(std::int64_t& least, const ordered_json& keywords, const char* keyword) {
+  if (!keywords.contains(keyword)) return false;
+  least = std::max(least, countOf(keywords[keyword]));
+  return true;
+}
+
+bool lower(std::optional<std::int64_t>& most, const ordered_json& keywords, const char* keyword) {
+  if (!keywords.contains(keyword)) return false;
+  const std::int64_t bound = countOf(keywords[keyword]);
+  most = std::min(most.value_or(bound), bound);
+  return true;
+}
+
 TypeSet namedType(const std::string& name) {
   if (name == "null") return kNullType;
   if (name == "boolean") return kFalseType | kTrueType;
@@ -88,15 +102,8 @@ class Folder {
 
   void ownString(SchemaId schema, const ordered_json& keywords) {
     StringLimits& string = limits_.string;
-    if (keywords.contains("minLength")) {
-      string.least = std::max(string.least, countOf(keywords["minLength"]));
-      string.lengthAt = schema;
-    }
-    if (keywords.contains("maxLength")) {
-      const std::int64_t most = countOf(keywords["maxLength"]);
-      string.most = std::min(string.most.value_or(most), most);
-      string.lengthAt = schema;
-    }
+    if (raise(string.least, keywords, "minLength")) string.lengthAt = schema;
+    if (lower(string.most, keywords, "maxLength")) string.lengthAt = schema;
     for (const char* keyword : {"pattern", kNoMatch}) {
       if (!keywords.contains(keyword)) continue;
       string.patterns.push_back({keywords[keyword].get<std::string>(), keyword == kNoMatch, schema});
@@ -109,15 +116,8 @@ class Folder {
     ArrayLimits& array = limits_.array;
     ArrayPart part = arrayPart(source_, schema);
     if (!part.prefix.empty() || part.rest) array.parts.push_back(std::move(part));
-    if (keywords.contains("minItems")) {
-      array.least = std::max(array.least, countOf(keywords["minItems"]));
-      array.lengthAt = schema;
-    }
-    if (keywords.contains("maxItems")) {
-      const std::int64_t most = countOf(keywords["maxItems"]);
-      array.most = std::min(array.most.value_or(most), most);
-      array.lengthAt = schema;
-    }
+    if (raise(array.least, keywords, "minItems")) array.lengthAt = schema;
+    if (lower(array.most, keywords, "maxItems")) array.lengthAt = schema;
     if (isFlagSet(keywords, "uniqueItems")) array.uniqueAt = schema;
     if (keywords.contains("contains")) {
       ArrayLimits::Contains contains{source_.child(schema, "contains"), schema, 1, std::nullopt};
@@ -149,15 +149,8 @@ class Folder {
     }
     if (keywords.contains("propertyNames"))
       object.names.emplace_back(source_.child(schema, "propertyNames"), schema);
-    if (keywords.contains("minProperties")) {
-      object.least = std::max(object.least, countOf(keywords["minProperties"]));
-      object.leastAt = schema;
-    }
-    if (keywords.contains("maxProperties")) {
-      const std::int64_t most = countOf(keywords["maxProperties"]);
-      object.most = std::min(object.most.value_or(most), most);
-      object.mostAt = schema;
-    }
+    if (raise(object.least, keywords, "minProperties")) object.leastAt = schema;
+    if (lower(object.most, keywords, "maxProperties")) object.mostAt = schema;
   }
 
   /// unevaluatedProperties: what additionalProperties would say that saw all these subschemas' names.

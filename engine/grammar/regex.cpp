@@ -18,9 +18,6 @@ using base::Error;
 using base::ErrorCode;
 using base::Result;
 
-/// Groups within groups: far more than anybody writes, far less than a thread's stack holds.
-constexpr int kDeepest = 200;
-
 /// A part of a pattern. Anchors are parts until it is known what they stand at.
 struct Node {
   enum class Kind : std::uint8_t { kExpression, kChoice, kSequence, kStart, kEnd };
@@ -177,9 +174,9 @@ class Parser {
 
   Result<Node> parseGroup(int depth) {
     const std::size_t begin = at_;
-    if (depth > kDeepest) {
+    if (depth > kDeepestGroups) {
       return Error(ErrorCode::kLimit,
-                   place(at_) + "more than " + std::to_string(kDeepest) + " groups within each other.");
+                   place(at_) + "more than " + std::to_string(kDeepestGroups) + " groups within each other.");
     }
     ++at_;
     if (skip("?")) {

@@ -121,6 +121,24 @@ std::size_t longestFence(std::string_view text) {
   return longest;
 }
 
+/// Why no more of a prompt was known; empty where all that can be was, or nobody asked.
+QString reuseText(const engine::scheduler::ReuseReport& report) {
+  using Why = engine::scheduler::ReuseReport::Why;
+  switch (report.why) {
+    case Why::kUnknown:
+      return tr("Nothing more was known: no text that goes on like this has been read");
+    case Why::kDiffers:
+      return tr("Nothing more was known: what was read before differs from token %1 on")
+          .arg(QLocale().toString(report.position + 1));
+    case Why::kEvicted:
+      return tr("Nothing more was known: what comes next had made room for others");
+    case Why::kWhole:
+    case Why::kNotAsked:
+      break;
+  }
+  return {};
+}
+
 }  // namespace
 
 std::vector<AnswerPart> splitThoughts(const QString& answer) {
@@ -284,28 +302,6 @@ QString reasonText(engine::scheduler::FinishReason reason) {
   }
   return {};
 }
-
-namespace {
-
-/// Why no more of a prompt was known; empty where all that can be was, or nobody asked.
-QString reuseText(const engine::scheduler::ReuseReport& report) {
-  using Why = engine::scheduler::ReuseReport::Why;
-  switch (report.why) {
-    case Why::kUnknown:
-      return tr("Nothing more was known: no text that goes on like this has been read");
-    case Why::kDiffers:
-      return tr("Nothing more was known: what was read before differs from token %1 on")
-          .arg(QLocale().toString(report.position + 1));
-    case Why::kEvicted:
-      return tr("Nothing more was known: what comes next had made room for others");
-    case Why::kWhole:
-    case Why::kNotAsked:
-      break;
-  }
-  return {};
-}
-
-}  // namespace
 
 QString footerText(const AnswerStats& stats) {
   QStringList parts;
