@@ -14,7 +14,8 @@ void Deadlines::watch(Time time, std::weak_ptr<Call> call) {
   bool isFirst = false;
   {
     const std::lock_guard lock(mutex_);
-    isFirst = calls_.emplace(time, std::move(call)) == calls_.begin();
+    const auto added = calls_.emplace(time, std::move(call));
+    isFirst = added == calls_.begin();
   }
   if (isFirst) changed_.notify_one();
 }

@@ -68,7 +68,7 @@ std::optional<ApiError> preparePrompts(Call& call, const Lease& lease, Generatio
     return ApiError{400, "model_not_supported",
                     "\"" + call.modelName() + "\" makes embeddings and no answers.", "model", 0};
   }
-  prepared.request = std::move(plan.request);
+  prepared.request = plan.request;
   const auto vocabulary = static_cast<std::int32_t>(lease->tokenizer()->vocabularySize());
   if (const auto valid = engine::sampling::validate(prepared.request.sampling, vocabulary); !valid) {
     const std::string& sentence = valid.error().message();

@@ -23,7 +23,10 @@ Service::~Service() {
       if (auto held = call.lock()) live.push_back(std::move(held));
     }
   }
-  for (const auto& call : live) call->cancel();
+  for (const auto& call : live) {
+    call->fail({503, "shutting_down", "The server is shutting down.", {}, 1});
+    call->cancel();
+  }
   live.clear();
   deadlines_.stop();
   workers_.stop();
