@@ -66,7 +66,8 @@ Result<Answer> Conversation::askForMessage(engine::scheduler::Request request,
   options.reasoningTokens = options_.reasoningTokens;
   options.seed = options_.sampling.seed;
   QUERN_ASSIGN(engine::answer::Turn turn, prepareTurn(*engine_, *chatModel_, list, options));
-  if (turn.constraint) {
+  // Who asks for a form of the answer and for calls that may be made gets the form.
+  if (turn.constraint && !request.constraint) {
     QUERN_ASSIGN(request.constraint, constraints_.get(*turn.constraint, engine_->tokenizer()));
   }
   request.prompt = std::move(turn.request.prompt);
