@@ -30,6 +30,7 @@ Result<Answer> Conversation::ask(const std::string& question,
   request.sampling = options_.sampling;
   request.stop = options_.stop;
   request.constraint = constraint_;
+  request.adapters = adapters_;
   std::vector<ChatMessage> messages;
   if (options_.raw) {
     request.prompt = engine_->tokenizer()->encode(question, {.addSpecial = true, .parseSpecial = true});
