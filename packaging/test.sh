@@ -28,7 +28,7 @@ build release all -- -DQUERN_TESTS=ON
 step "release tests" run_ctest release -LE gui
 step "window tests" run_ctest release -L gui -j 1
 if [ "${1:-}" != quick ]; then
-  build asan all -- -DQUERN_FUZZ=ON
+  build asan fast_tests fuzzers -- -DQUERN_FUZZ=ON
   step "address and undefined-behaviour sanitizers" run_ctest asan -L fast
   step "fuzzing" run_ctest asan -L fuzz
   build tsan test_scheduler test_grammar test_store test_runtime test_base test_serve --
