@@ -116,7 +116,7 @@ TEST(ApiChat, ShowsLogprobsOfEveryToken) {
 
 TEST(ApiChat, TakesReasoningAndCallsApart) {
   Kitchen kitchen("<think>\nIt asks.\n</think>\n\n" + std::string(kWeatherCall));
-  const Json body = chat({{"tools", Json::array({weatherTool()})}});
+  const Json body = chat({{"tools", Json::array({weatherTool()})}, {"parallel_tool_calls", false}});
   const Json json = parsed(kitchen.ask("/v1/chat/completions", body));
   const Json& message = json["choices"][0]["message"];
   EXPECT_EQ(message["reasoning_content"], "It asks.");

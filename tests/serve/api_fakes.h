@@ -102,13 +102,28 @@ inline constexpr std::string_view kTemplate =
     "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}</>{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}";
 
+/// How much of `answer` has been said by `text`, which a grammar may have made to differ in white space.
+inline std::size_t saidOf(std::string_view answer, std::string_view text) {
+  const auto isSpace = [](char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; };
+  std::size_t said = 0;
+  for (const char c : text) {
+    if (said < answer.size() && answer[said] != c) {
+      if (isSpace(c)) continue;
+      while (said < answer.size() && isSpace(answer[said])) ++said;
+    }
+    ++said;
+  }
+  return said;
+}
+
 /// Says `answer` behind the last kAnswerHere, then ends.
 inline scheduler::Script saying(std::string answer) {
   return [answer = std::move(answer)](const std::vector<std::int32_t>& context) -> std::int32_t {
     std::string text;
     for (const std::int32_t token : context) text += static_cast<char>(token & 0xFF);
     const std::size_t at = text.rfind(kAnswerHere);
-    const std::size_t said = at == std::string::npos ? text.size() : text.size() - at - kAnswerHere.size();
+    if (at == std::string::npos) return scheduler::kEnd;
+    const std::size_t said = saidOf(answer, std::string_view(text).substr(at + kAnswerHere.size()));
     return said < answer.size() ? static_cast<unsigned char>(answer[said]) : scheduler::kEnd;
   };
 }
