@@ -1,0 +1,90 @@
+#include "app/serve/front/watchdog.h"
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <system_error>
+
+namespace quern::app::serve::front {
+namespace {
+
+std::string firstLine(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+/// The words of /proc/…/stat behind the name: state first, processor times 12th and 13th (proc(5)).
+std::string stateOf(const std::string& stat) {
+  const std::size_t name = stat.rfind(')');
+  if (name == std::string::npos) return "?";
+  std::istringstream words(stat.substr(name + 1));
+  std::string word;
+  std::string state;
+  std::string times;
+  for (int i = 0; words >> word; ++i) {
+    if (i == 0) state = word;
+    if (i == 11 || i == 12) times += " " + word;
+  }
+  return state + times;
+}
+
+}  // namespace
+
+std::string threadReport() {
+  std::string report;
+  std::error_code failed;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task", failed)) {
+    const std::string where = firstLine(entry.path() / "wchan");
+    report += (report.empty() ? "" : "; ") + entry.path().filename().string() + " " +
+              firstLine(entry.path() / "comm") + " " + stateOf(firstLine(entry.path() / "stat")) +
+              (where.empty() || where == "0" ? "" : " in " + where);
+  }
+  return report;
+}
+
+Watchdog::Watchdog(WatchdogOptions options)
+    : options_(std::move(options)), lookedMovedAt_(movedAt_.time_since_epoch().count()) {
+  thread_ = std::thread([this] { run(); });
+}
+
+Watchdog::~Watchdog() {
+  {
+    const std::lock_guard lock(mutex_);
+    isStopping_ = true;
+  }
+  stop_.notify_all();
+  thread_.join();
+}
+
+void Watchdog::run() {
+  std::unique_lock lock(mutex_);
+  while (!stop_.wait_for(lock, options_.period, [this] { return isStopping_; })) {
+    lock.unlock();
+    look(Clock::now());
+    if (options_.tick) options_.tick();
+    lock.lock();
+  }
+}
+
+void Watchdog::look(Clock::time_point now) {
+  if (!options_.progress) return;
+  const EngineProgress progress = options_.progress();
+  if (!progress.hasWork || progress.steps != last_.steps || !last_.hasWork) {
+    movedAt_ = now;
+    lookedMovedAt_ = now.time_since_epoch().count();
+    isStalled_ = false;
+  } else if (now - movedAt_ >= options_.limit && !isStalled_.exchange(true) && options_.onStall) {
+    options_.onStall(threadReport());
+  }
+  last_ = progress;
+}
+
+std::optional<std::chrono::milliseconds> Watchdog::stalledFor() const {
+  if (!isStalled_) return std::nullopt;
+  const Clock::time_point moved{Clock::duration(lookedMovedAt_.load())};
+  return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - moved);
+}
+
+}  // namespace quern::app::serve::front
