@@ -85,6 +85,7 @@ Result<void> Server::Impl::open(std::vector<Route> routes) {
   frontOptions.idempotency = options.idempotency;
   frontOptions.requestTimeout = options.requestTimeout;
   frontOptions.whyNotReady = options.whyNotReady;
+  frontOptions.onRefused = options.onRefused;
   door = std::make_shared<front::FrontDoor>(std::move(frontOptions), std::move(routes), std::move(keys), log);
   watch();
   QUERN_ASSIGN(http, http::HttpServer::start(options.listen, door));

@@ -35,7 +35,8 @@ struct ServerOptions {
   front::LogOptions log;
   /// Why not all is ready yet, in a few words; nothing when it is. From any thread, must not block.
   std::function<std::optional<std::string>()> whyNotReady;
-  std::function<front::EngineProgress()> progress;  ///< see front::WatchdogOptions
+  std::function<std::vector<front::EngineProgress>()> progress;  ///< see front::WatchdogOptions
+  std::function<void(const std::string& reason)> onRefused;      ///< see front::FrontOptions
   std::chrono::milliseconds stallLimit{30'000};
 };
 

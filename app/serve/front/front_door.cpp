@@ -45,6 +45,26 @@ std::string_view scopeName(Scope scope) {
   return "";
 }
 
+std::string reasonOf(int status) {
+  switch (status) {
+    case 401:
+      return "unauthorized";
+    case 403:
+      return "forbidden";
+    case 408:
+      return "timeout";
+    case 413:
+    case 431:
+      return "too_large";
+    case 429:
+      return "rate_limit";
+    case 503:
+      return "overloaded";
+    default:
+      return "malformed";
+  }
+}
+
 /// Of the names of headers that a browser asks to send.
 constexpr std::size_t kLongestHeaderList = 512;
 
@@ -307,6 +327,7 @@ void FrontDoor::refused(std::string_view remote, std::string_view path, int stat
 
 void FrontDoor::finished(const AccessRecord& record) {
   ++answered_.at(static_cast<std::size_t>(std::clamp(record.status / 100, 0, 5)));
+  if (record.outcome == "refused" && options_.onRefused) options_.onRefused(reasonOf(record.status));
   log_->write(record);
 }
 

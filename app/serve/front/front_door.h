@@ -30,6 +30,9 @@ struct FrontOptions {
   IdempotencyOptions idempotency;
   std::chrono::milliseconds requestTimeout{0};  ///< what a client may ask for at most; 0: no limit
   std::function<std::optional<std::string>()> whyNotReady;  ///< "loading" …; nothing: ready
+  /// Counts what is turned away: "unauthorized", "forbidden", "rate_limit", "overloaded", "timeout",
+  /// "too_large", "malformed".
+  std::function<void(const std::string& reason)> onRefused;
 };
 
 class FrontDoor final : public http::Site, public std::enable_shared_from_this<FrontDoor> {

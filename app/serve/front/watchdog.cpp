@@ -1,5 +1,6 @@
 #include "app/serve/front/watchdog.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -44,8 +45,7 @@ std::string threadReport() {
   return report;
 }
 
-Watchdog::Watchdog(WatchdogOptions options)
-    : options_(std::move(options)), lookedMovedAt_(movedAt_.time_since_epoch().count()) {
+Watchdog::Watchdog(WatchdogOptions options) : options_(std::move(options)) {
   thread_ = std::thread([this] { run(); });
 }
 
@@ -70,21 +70,27 @@ void Watchdog::run() {
 
 void Watchdog::look(Clock::time_point now) {
   if (!options_.progress) return;
-  const EngineProgress progress = options_.progress();
-  if (!progress.hasWork || progress.steps != last_.steps || !last_.hasWork) {
-    movedAt_ = now;
-    lookedMovedAt_ = now.time_since_epoch().count();
-    isStalled_ = false;
-  } else if (now - movedAt_ >= options_.limit && !isStalled_.exchange(true) && options_.onStall) {
-    options_.onStall(threadReport());
+  std::map<const void*, Watched> seen;
+  auto longest = Clock::time_point::max();
+  for (const EngineProgress& progress : options_.progress()) {
+    const auto before = engines_.find(progress.engine);
+    const bool stands = before != engines_.end() && progress.hasWork && before->second.last.hasWork &&
+                        before->second.last.steps == progress.steps;
+    const auto movedAt = stands ? before->second.movedAt : now;
+    if (now - movedAt >= options_.limit) longest = std::min(longest, movedAt);
+    seen[progress.engine] = {progress, movedAt};
   }
-  last_ = progress;
+  engines_.swap(seen);
+  const bool isStalled = longest != Clock::time_point::max();
+  const bool wasStalled = stalledSince_.exchange(isStalled ? longest.time_since_epoch().count() : 0) != 0;
+  if (isStalled && !wasStalled && options_.onStall) options_.onStall(threadReport());
 }
 
 std::optional<std::chrono::milliseconds> Watchdog::stalledFor() const {
-  if (!isStalled_) return std::nullopt;
-  const Clock::time_point moved{Clock::duration(lookedMovedAt_.load())};
-  return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - moved);
+  const Clock::rep since = stalledSince_;
+  if (since == 0) return std::nullopt;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() -
+                                                               Clock::time_point(Clock::duration(since)));
 }
 
 }  // namespace quern::app::serve::front

@@ -6,14 +6,17 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace quern::app::serve::front {
 
 struct EngineProgress {
+  const void* engine = nullptr;  ///< tells engines apart
   bool hasWork = false;
   std::uint64_t steps = 0;  ///< any count that moves with every step
 };
@@ -22,7 +25,7 @@ struct WatchdogOptions {
   std::chrono::milliseconds period{1'000};
   std::chrono::milliseconds limit{30'000};  ///< work and no step for so long is a stall
   /// May block for a moment. Empty: nothing is watched.
-  std::function<EngineProgress()> progress;
+  std::function<std::vector<EngineProgress>()> progress;
   std::function<void()> tick;                       ///< called every period
   std::function<void(const std::string&)> onStall;  ///< once a stall: what the process's threads are doing
 };
@@ -47,10 +50,13 @@ class Watchdog {
   std::mutex mutex_;
   std::condition_variable stop_;
   bool isStopping_ = false;
-  EngineProgress last_;
-  Clock::time_point movedAt_ = Clock::now();
-  std::atomic<Clock::rep> lookedMovedAt_;
-  std::atomic<bool> isStalled_{false};
+  struct Watched {
+    EngineProgress last;
+    Clock::time_point movedAt;
+  };
+  std::map<const void*, Watched> engines_;  ///< the thread's own
+  /// Of the engine that has stood still longest, where that is too long; 0: all move.
+  std::atomic<Clock::rep> stalledSince_{0};
   std::thread thread_;
 };
 

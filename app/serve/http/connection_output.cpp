@@ -49,9 +49,11 @@ void Connection::sendContinue() {
 }
 
 void Connection::flush() {
-  if (!isOpen_ || !exchange_ || isWriting_) return;
+  if (!isOpen_ || !exchange_) return;
+  // Not only when the write that is under way ends: it may be the one that the other side never takes.
+  if (exchange_->isOverrun()) return end();
+  if (isWriting_) return;
   auto taken = exchange_->take();
-  if (taken.isOverrun) return end();
   if (taken.bytes.empty()) {
     if (taken.isFinished) endExchange(taken.keepAlive);
     return;

@@ -36,7 +36,8 @@ ExchangeState::ExchangeState(AnswerForm form, std::function<void()> wake)
     : form_(form), wake_(std::move(wake)) {}
 
 void ExchangeState::wakeUnlocked(std::unique_lock<std::mutex>& lock) {
-  if (isAwake_ || isGone_) return;
+  // A connection that is busy writing has not taken what it was woken for: of an overrun it must hear anyway.
+  if ((isAwake_ && !isOverrun_) || isGone_) return;
   isAwake_ = true;
   // wake_ is only let go by markGone(), which comes after isGone_.
   const auto wake = wake_;
@@ -142,7 +143,7 @@ void ExchangeState::abandoned() {
 ExchangeState::Taken ExchangeState::take() {
   const std::lock_guard lock(mutex_);
   isAwake_ = false;
-  return {std::exchange(out_, {}), isFinished_, isOverrun_, form_.keepAlive};
+  return {std::exchange(out_, {}), isFinished_, form_.keepAlive};
 }
 
 void ExchangeState::sent(std::size_t bytes) {
@@ -172,6 +173,11 @@ bool ExchangeState::hasBegun() const {
 bool ExchangeState::isFinished() const {
   const std::lock_guard lock(mutex_);
   return isFinished_;
+}
+
+bool ExchangeState::isOverrun() const {
+  const std::lock_guard lock(mutex_);
+  return isOverrun_;
 }
 
 void ExchangeState::expire(HttpResponse response) {

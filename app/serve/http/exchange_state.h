@@ -38,7 +38,6 @@ class ExchangeState {
   struct Taken {
     std::string bytes;
     bool isFinished = false;  ///< nothing more comes
-    bool isOverrun = false;   ///< the other side is too slow, or the handler gave up in the middle: cut
     bool keepAlive = true;    ///< the connection may serve another request
   };
   Taken take();
@@ -47,6 +46,7 @@ class ExchangeState {
   void markGone();
   bool hasBegun() const;
   bool isFinished() const;
+  bool isOverrun() const;  ///< the other side is too slow, or the handler gave up in the middle: cut
   /// Answers for a handler that has not in time, and tells it that nobody waits any more; a body that has
   /// begun is cut.
   void expire(HttpResponse response);

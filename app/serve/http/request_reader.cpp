@@ -83,6 +83,9 @@ std::optional<Refusal> checkHeadBytes(std::string_view head) {
         return malformed("The request's head holds a control character.");
       }
     }
+    if (isFirst && std::count(line.begin(), line.end(), ' ') != 2) {
+      return malformed("The first line is not a method, a target and a version.");
+    }
     if (!isFirst && !line.empty()) {
       if (line.front() == ' ' || line.front() == '\t') {
         return malformed("A header is folded over several lines, which no longer is allowed.");
