@@ -45,10 +45,10 @@ class Automaton {
   enum Flag : std::uint8_t {
     kFinal = 1,  ///< its rule may end here
     kEnd = 2,    ///< … and cannot go on
-    kPlain = 4,  ///< neither final nor with calls, and deterministic
+    kPlain = 4,  ///< no calls, deterministic, and no way back to a rule that has called this one
   };
 
-  /// Errors: kLimit (too many states; what to do about it).
+  /// Errors: kLimit (too many states; what to do about it, and of which labelled part most of them are).
   static base::Result<Automaton> compile(const Grammar& grammar, const AutomatonLimits& limits = {});
 
   StateId start() const { return starts_.front(); }
@@ -86,6 +86,7 @@ class Automaton {
     std::uint8_t flags = 0;
   };
 
+  static base::Result<Automaton> build(const Grammar& grammar, const AutomatonLimits& limits);
   void append(const RuleAutomaton& rule, std::uint32_t number);
   void connect();
   void makeRows();

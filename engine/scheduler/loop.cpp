@@ -17,6 +17,8 @@ constexpr std::size_t kMostChoices = 256;
 constexpr std::size_t kMostStops = 64;
 constexpr std::size_t kLongestStop = 1024;
 constexpr std::size_t kLongestName = 256;
+/// Adapters are made for scales around 1; products with this one stay far within float32.
+constexpr int kLargestScale = 1000;
 /// A model that has been loaded for a question gets it within this time.
 constexpr auto kIdleBeforeMeasuring = std::chrono::milliseconds(300);
 
@@ -29,6 +31,7 @@ std::string number(std::size_t value) { return base::grouped(value); }
 Loop::Loop(std::unique_ptr<runtime::Executable> executable,
            std::shared_ptr<const tokenizer::Tokenizer> tokenizer, const LoadOptions& options, Extras extras)
     : executable_(std::move(executable)),
+      tokenizer_(tokenizer),
       options_(options),
       scheduler_(*executable_, std::move(tokenizer), options) {
   totals_.memory = executable_->memory();
@@ -56,6 +59,15 @@ Loop::~Loop() {
   }
   wake_.notify_all();
   thread_.join();
+}
+
+bool Loop::hasVocabularyOf(const grammar::Constraint& constraint) const {
+  const grammar::VocabularyIndex& index = constraint.vocabulary();
+  if (index.size() != static_cast<std::size_t>(executable_->vocabularySize())) return false;
+  if (index.tokenizer() == tokenizer_.get()) return true;
+  // A model that was loaded again has another tokenizer, but the same vocabulary.
+  std::call_once(identified_, [this] { identity_ = grammar::VocabularyIndex::identityOf(*tokenizer_); });
+  return index.identity() == identity_;
 }
 
 base::Result<void> Loop::check(const Request& request) const {
@@ -113,11 +125,21 @@ base::Result<void> Loop::check(const Request& request) const {
     return invalid("A deadline or a longest wait must be between 0 (none) and a month.");
   }
   if (request.constraint) {
-    if (request.constraint->vocabulary().size() != static_cast<std::size_t>(vocabulary)) {
+    if (!hasVocabularyOf(*request.constraint)) {
       return invalid("The constraint was compiled for another model's vocabulary.");
     }
     if (isEmbedding || !request.choices.empty()) {
       return invalid("A constraint makes sense only where an answer is made.");
+    }
+  }
+  if (request.adapters.size() > runtime::kMostAdapters) {
+    return invalid("At most " + number(runtime::kMostAdapters) + " adapters can be used at once.");
+  }
+  for (const AdapterChoice& choice : request.adapters) {
+    if (!choice.adapter) return invalid("The request names an adapter that was not loaded.");
+    if (!(std::abs(choice.scale) <= static_cast<float>(kLargestScale))) {
+      return invalid("An adapter's scale must be a number between " + number(kLargestScale) + " and -" +
+                     number(kLargestScale) + ".");
     }
   }
   QUERN_TRY(sampling::validate(request.sampling, vocabulary));

@@ -7,6 +7,8 @@
 
 #include "engine/grammar/constraint.h"
 #include "engine/grammar/gbnf.h"
+#include "engine/scheduler/forced_tokens.h"
+#include "engine/scheduler/loop.h"
 #include "tests/scheduler/driven.h"
 
 namespace quern::engine::scheduler {
@@ -128,6 +130,40 @@ TEST(Constraint, KeepsGuessesFromChangingTheAnswer) {
   // Most of the text has no alternative, and is read in a few steps.
   EXPECT_LT(runs[1] * 2, runs[0]) << drafted << " drafted, " << right << " right";
   EXPECT_GT(right, 100);
+}
+
+TEST(Constraint, JumpsOverControlTokens) {
+  const auto tokenizer = std::make_shared<CallTokenizer>();
+  grammar::GrammarBuilder builder;
+  const auto root =
+      builder.sequence({builder.literal("ab"), builder.control("<call>"), builder.literal("cd")});
+  const auto made = std::move(builder).finish(root);
+  ASSERT_TRUE(made);
+  Request request = greedy(promptOf(3, 20), 100);
+  request.constraint =
+      *grammar::Constraint::compile(*made, std::make_shared<grammar::VocabularyIndex>(tokenizer));
+  const Sequence sequence(std::make_shared<Job>(1, request, nullptr, Clock::now()), 0, tokenizer);
+  EXPECT_EQ(forcedTokens(sequence, *tokenizer, 10),
+            (std::vector<std::int32_t>{'a', 'b', CallTokenizer::kCall}));
+  EXPECT_EQ(forcedTokens(sequence, *tokenizer, 2), (std::vector<std::int32_t>{'a', 'b'}));
+}
+
+TEST(Constraint, MustBeOfTheModelsOwnVocabulary) {
+  const auto control = std::make_shared<Control>();
+  Loop loop(std::make_unique<FakeExecutable>(control, 32), std::make_shared<ByteTokenizer>(),
+            Trial::defaults());
+  // The same vocabulary, of a model that was loaded again.
+  Request request = constrained("root ::= \"ab\"");
+  const auto sink = std::make_shared<Collector>();
+  ASSERT_TRUE(loop.submit(request, sink));
+  EXPECT_EQ(sink->awaitEnd().reason, FinishReason::kEndOfTurn);
+  // As many tokens, of which one is another.
+  request.constraint = *grammar::Constraint::compile(
+      *grammar::parseGbnf("root ::= \"ab\""),
+      std::make_shared<grammar::VocabularyIndex>(std::make_shared<CallTokenizer>()));
+  const auto refused = loop.submit(request, std::make_shared<Collector>());
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message().find("another model's vocabulary"), std::string::npos);
 }
 
 TEST(Constraint, GivesEachOfSeveralAnswersItsOwnWay) {
