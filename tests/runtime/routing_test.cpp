@@ -58,6 +58,11 @@ TEST(Experts, WeightsAreNormalizedAndScaled) {
   const Choice made = choose(choice, {1.0F, 3.0F, 0.0F, 2.0F});
   EXPECT_NEAR(made.weights[0] + made.weights[1], 2.5, 1e-6);
   EXPECT_NEAR(made.weights[0] / made.weights[1], std::exp(1.0), 1e-5);
+  choice.normalizes = false;
+  const Choice scaled = choose(choice, {1.0F, 3.0F, 0.0F, 2.0F});
+  const double all = std::exp(1.0) + std::exp(3.0) + 1 + std::exp(2.0);
+  EXPECT_NEAR(scaled.weights[0], 2.5 * std::exp(3.0) / all, 1e-6);
+  EXPECT_NEAR(scaled.weights[1], 2.5 * std::exp(2.0) / all, 1e-6);
 }
 
 TEST(Experts, SoftmaxOfTheChosenLeavesTheOthersOut) {
