@@ -9,8 +9,8 @@
 //
 // A Simd may take over two parts where its instruction set has a better way; both must give the same bits:
 //   groupDots<F, T>(quants, x, column, acc)  the integer sums of one group, where Simd has a kOwnDots;
-//   tileManyTokens<F>(tile, cols, x, tokens, rows, output, stride, accumulate)  a whole tile times all
-//   tokens, asked for from Simd::kManyTokens tokens on.
+//   manyTokens<F>(weights, rowBegin, rowEnd, x, tokens, output, stride, accumulate)  what matmul() does, from
+//   Simd::kManyTokens tokens on.
 //
 // Included by one file per instruction set only, inside that file's own unnamed namespace rules: everything
 // here is a template over Simd, so no two instruction sets share a symbol.
@@ -252,54 +252,70 @@ void tileOverTokens(std::int64_t tokens, std::int64_t rows, float* output, std::
   run.template operator()<1>();
 }
 
+/// Calls runRow(row, tile, rows) for every tile of rows [rowBegin, rowEnd).
+template <class RunRow>
+void eachTile(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t rowEnd, RunRow&& runRow) {
+  const std::size_t tileBytes = packedMatrixBytes(weights.type, kRowTile, weights.cols);
+  for (std::int64_t row = rowBegin; row < rowEnd; row += kRowTile) {
+    runRow(row, weights.data + static_cast<std::size_t>(row / kRowTile) * tileBytes,
+           rowEnd - row < kRowTile ? rowEnd - row : kRowTile);
+  }
+}
+
+template <class Simd, DType type>
+void matmulFloat(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t rowEnd,
+                 const Activations& x, std::int64_t tokens, float* output, std::int64_t stride,
+                 bool accumulate) {
+  eachTile(weights, rowBegin, rowEnd, [&](std::int64_t row, const std::byte* tile, std::int64_t rows) {
+    tileOverTokens<Simd>(tokens, rows, output + row, stride, accumulate,
+                         [&]<int T>(std::int64_t first, typename Simd::Floats(&y)[T]) {
+                           const float* at[T];
+                           for (int t = 0; t < T; ++t) at[t] = x.values + (first + t) * x.stride;
+                           TileMatmulFloat<Simd, type>::template tile<T>(tile, weights.cols, at, y);
+                         });
+  });
+}
+
+template <class Simd, class F>
+void matmulQuantized(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t rowEnd,
+                     const Activations& x, std::int64_t tokens, float* output, std::int64_t stride,
+                     bool accumulate) {
+  if constexpr (requires { Simd::kManyTokens; }) {
+    if (tokens >= Simd::kManyTokens) {
+      Simd::template manyTokens<F>(weights, rowBegin, rowEnd, x, tokens, output, stride, accumulate);
+      return;
+    }
+  }
+  const std::int64_t cols = weights.cols;
+  eachTile(weights, rowBegin, rowEnd, [&](std::int64_t row, const std::byte* tile, std::int64_t rows) {
+    tileOverTokens<Simd>(tokens, rows, output + row, stride, accumulate,
+                         [&]<int T>(std::int64_t first, typename Simd::Floats(&y)[T]) {
+                           TokenActivations at[T];
+                           for (int t = 0; t < T; ++t) {
+                             at[t] = {x.quantized + (first + t) * cols,
+                                      x.scales + (first + t) * (cols / kActivationBlock),
+                                      x.sums + (first + t) * (cols / kSumBlock)};
+                           }
+                           TileMatmul<Simd, F>::template tile<T>(tile, cols, at, y);
+                         });
+  });
+}
+
 template <class Simd>
 void matmul(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t rowEnd, const Activations& x,
             std::int64_t tokens, float* output, std::int64_t outputStride, bool accumulate) {
-  const std::size_t tileBytes = packedMatrixBytes(weights.type, kRowTile, weights.cols);
-  const std::int64_t cols = weights.cols;
-  for (std::int64_t row = rowBegin; row < rowEnd; row += kRowTile) {
-    const std::byte* tile = weights.data + static_cast<std::size_t>(row / kRowTile) * tileBytes;
-    const std::int64_t rows = rowEnd - row < kRowTile ? rowEnd - row : kRowTile;
-    const auto floats = [&]<DType type>() {
-      tileOverTokens<Simd>(tokens, rows, output + row, outputStride, accumulate,
-                           [&]<int T>(std::int64_t first, typename Simd::Floats(&y)[T]) {
-                             const float* at[T];
-                             for (int t = 0; t < T; ++t) at[t] = x.values + (first + t) * x.stride;
-                             TileMatmulFloat<Simd, type>::template tile<T>(tile, cols, at, y);
-                           });
-    };
-    switch (weights.type) {
-      case DType::kF32:
-        floats.template operator()<DType::kF32>();
-        continue;
-      case DType::kF16:
-        floats.template operator()<DType::kF16>();
-        continue;
-      case DType::kBF16:
-        floats.template operator()<DType::kBF16>();
-        continue;
-      default:
-        break;
-    }
-    withForm(weights.type, [&]<class F>() {
-      if constexpr (requires { Simd::kManyTokens; }) {
-        if (tokens >= Simd::kManyTokens) {
-          Simd::template tileManyTokens<F>(tile, cols, x, tokens, rows, output + row, outputStride,
-                                           accumulate);
-          return;
-        }
-      }
-      tileOverTokens<Simd>(tokens, rows, output + row, outputStride, accumulate,
-                           [&]<int T>(std::int64_t first, typename Simd::Floats(&y)[T]) {
-                             TokenActivations at[T];
-                             for (int t = 0; t < T; ++t) {
-                               at[t] = {x.quantized + (first + t) * cols,
-                                        x.scales + (first + t) * (cols / kActivationBlock),
-                                        x.sums + (first + t) * (cols / kSumBlock)};
-                             }
-                             TileMatmul<Simd, F>::template tile<T>(tile, cols, at, y);
-                           });
-    });
+  const auto run = [&](auto matmulOfType) {
+    matmulOfType(weights, rowBegin, rowEnd, x, tokens, output, outputStride, accumulate);
+  };
+  switch (weights.type) {
+    case DType::kF32:
+      return run(matmulFloat<Simd, DType::kF32>);
+    case DType::kF16:
+      return run(matmulFloat<Simd, DType::kF16>);
+    case DType::kBF16:
+      return run(matmulFloat<Simd, DType::kBF16>);
+    default:
+      withForm(weights.type, [&]<class F>() { run(matmulQuantized<Simd, F>); });
   }
 }
 

@@ -272,10 +272,10 @@ struct SimdAvx2 {
     Dots<SimdAvx2, F>::template packed<T>(quants, x, column, acc);
   }
   template <class F>
-  static void tileManyTokens(const std::byte* tile, std::int64_t cols, const Activations& x,
-                             std::int64_t tokens, std::int64_t rows, float* output, std::int64_t stride,
-                             bool accumulate) {
-    UnpackedTile<SimdAvx2, F>::run(tile, cols, x, tokens, rows, output, stride, accumulate);
+  static void manyTokens(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t rowEnd,
+                         const Activations& x, std::int64_t tokens, float* output, std::int64_t stride,
+                         bool accumulate) {
+    UnpackedTile<SimdAvx2, F>::run(weights, rowBegin, rowEnd, x, tokens, output, stride, accumulate);
   }
   template <class F>
   using Products = ProductsAvx2<F>;

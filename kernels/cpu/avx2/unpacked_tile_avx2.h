@@ -87,8 +87,17 @@ struct UnpackedTile {
     for (int t = 0; t < T; ++t) Simd::store(results + 16 * t, y[t]);
   }
 
-  static void run(const std::byte* tile, std::int64_t cols, const Activations& x, std::int64_t tokens,
-                  std::int64_t rows, float* output, std::int64_t stride, bool accumulate) {
+  static void run(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t rowEnd,
+                  const Activations& x, std::int64_t tokens, float* output, std::int64_t stride,
+                  bool accumulate) {
+    eachTile(weights, rowBegin, rowEnd, [&](std::int64_t row, const std::byte* tile, std::int64_t rows) {
+      multiplyTile(tile, weights.cols, x, tokens, rows, output + row, stride, accumulate);
+    });
+  }
+
+  static void multiplyTile(const std::byte* tile, std::int64_t cols, const Activations& x,
+                           std::int64_t tokens, std::int64_t rows, float* output, std::int64_t stride,
+                           bool accumulate) {
     Group unpacked[kGroups];
     alignas(64) float results[kBlockTokens * 16];
     for (std::int64_t first = 0; first < tokens; first += kBlockTokens) {

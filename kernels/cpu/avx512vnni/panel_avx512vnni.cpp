@@ -3,7 +3,7 @@
 // A packed 4-bit group of 32 columns costs three or four floating operations a token beside its eight
 // multiply-adds, on the same two ports, and its integers need unpacking: about half of the peak. So for
 // prompts the weights are brought to one int8 scale for a row of 64 columns first, the activations likewise,
-// and three operations follow sixteen multiply-adds: 84 % at best.
+// and two operations follow sixteen multiply-adds: 89 % at best.
 //
 //   panel   [quad of columns][tile of 16 rows][16 rows × 4 columns]   256 columns of two tiles, 8 KiB
 //   u       round(w / s) + 128 as vpdpbusd wants it;  s = bound of |w| over a row's 64 columns / 127
@@ -12,7 +12,9 @@
 // Longer blocks are faster, but activations have outliers and rows have large weights: against exact groups
 // SmolLM2's perplexity grows by 0.2 % with blocks of 64, 0.7 % with 128 and 1.4 % with 256. Expanding takes
 // about 300 cycles for a tile and 256 columns, once for all tokens of the call; 512 tokens then take 20,000.
-// Two tiles × 12 tokens are 24 sums in registers: 12 broadcasts and 2 loads feed 24 multiply-adds.
+// Two tiles × 6 tokens are 12 integer and 12 float sums in registers: 6 broadcasts and 2 loads feed 12
+// multiply-adds. Floats that went through memory after every block would cost more: where a 512-bit store is
+// two (Zen 4), it holds a multiplying port up for one and a half cycles.
 
 #include "kernels/cpu/avx512vnni/panel_avx512vnni.h"
 
@@ -36,6 +38,9 @@ constexpr int kGroups = kColumns / 32;
 constexpr int kGroupsABlock = kPanelBlock / 32;
 constexpr int kQuads = kColumns / 4;
 constexpr int kBlocks = kColumns / kPanelBlock;
+constexpr int kQuadsABlock = kPanelBlock / 4;
+/// Tokens whose sums stay in registers.
+constexpr int kTokens = kPanelTokens / 2;
 constexpr std::int64_t kZeroPoint = 128;
 
 /// Some columns of up to two tiles, expanded.
@@ -162,24 +167,27 @@ const std::byte* expand(const std::byte* source, int groups, int tile, Panel& pa
   return behind;
 }
 
-/// What multiply() reads of the activations: some columns of T tokens of a group.
+/// What multiply() reads of the activations: some columns of T tokens of a group, and what belongs to their
+/// first block; the next block's is kPanelTokens on.
 struct PanelTokens {
   const std::int8_t* quantized;
   const float* scales;
   const std::int32_t* starts;
 };
 
-/// One block of columns of T tokens: totals[t][tile] (= or +=) s · sx · Σ.
-template <int Tiles, int T>
-void multiply(const Panel& panel, int block, int quads, const PanelTokens& x, bool adds, float* totals) {
+/// y[t][tile] += s · sx · Σ over one block of `Quads` quads.
+template <int Tiles, int T, int Quads>
+[[gnu::always_inline]] inline void multiplyBlock(const std::uint8_t (*weights)[kTiles][64],
+                                                 const float (*scales)[16], const PanelTokens& x,
+                                                 __m512 (&y)[T * Tiles]) {
   __m512i acc[T * Tiles];
   unrolled<T>([&]<int t>() __attribute__((always_inline)) {
     const __m512i start = _mm512_set1_epi32(x.starts[t]);
     unrolled<Tiles>([&]<int i>() __attribute__((always_inline)) { acc[t * Tiles + i] = start; });
   });
-  const std::int8_t* quantized = x.quantized;
-  const auto* weights = panel.weights + static_cast<std::int64_t>(block) * kPanelBlock / 4;
-  for (int quad = 0; quad < quads; ++quad, quantized += 4 * kPanelTokens) {
+  // A loop would keep the sums in memory: g++ 12 does not see that they could stay in registers.
+  unrolled<Quads>([&]<int quad>() __attribute__((always_inline)) {
+    const std::int8_t* quantized = x.quantized + quad * 4 * kPanelTokens;
     __m512i w[Tiles];
     unrolled<Tiles>([&]<int i>()
                         __attribute__((always_inline)) { w[i] = _mm512_load_si512(weights[quad][i]); });
@@ -191,14 +199,37 @@ void multiply(const Panel& panel, int block, int quads, const PanelTokens& x, bo
       unrolled<Tiles>([&]<int i>()
                           __attribute__((always_inline)) { multiplyAdd(acc[t * Tiles + i], w[i], a); });
     });
-  }
+  });
   unrolled<Tiles>([&]<int i>() __attribute__((always_inline)) {
-    const __m512 scale = _mm512_load_ps(panel.scales[block][i]);
+    const __m512 scale = _mm512_load_ps(scales[i]);
     unrolled<T>([&]<int t>() __attribute__((always_inline)) {
-      float* at = totals + 16 * (t * kTiles + i);
       const __m512 s = _mm512_mul_ps(scale, _mm512_set1_ps(x.scales[t]));
-      const __m512 y = _mm512_cvtepi32_ps(acc[t * Tiles + i]);
-      _mm512_store_ps(at, adds ? _mm512_fmadd_ps(y, s, _mm512_load_ps(at)) : _mm512_mul_ps(y, s));
+      y[t * Tiles + i] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[t * Tiles + i]), s, y[t * Tiles + i]);
+    });
+  });
+}
+
+/// The panel's columns times T tokens of a group: totals[t][tile] (= or +=) Σ s · sx · Σ.
+template <int Tiles, int T>
+void multiply(const Panel& panel, std::int64_t width, PanelTokens x, bool adds, float* totals) {
+  __m512 y[T * Tiles];
+  unrolled<T>([&]<int t>() __attribute__((always_inline)) {
+    unrolled<Tiles>([&]<int i>() __attribute__((always_inline)) {
+      // Minus zero is what adding to changes nothing, zeros included.
+      y[t * Tiles + i] = adds ? _mm512_load_ps(totals + 16 * (t * kTiles + i)) : _mm512_set1_ps(-0.0F);
+    });
+  });
+  const auto* weights = panel.weights;
+  const auto* scales = panel.scales;
+  for (; width >= kPanelBlock; width -= kPanelBlock) {
+    multiplyBlock<Tiles, T, kQuadsABlock>(weights, *scales++, x, y);
+    weights += kQuadsABlock;
+    x = {x.quantized + kPanelBlock * kPanelTokens, x.scales + kPanelTokens, x.starts + kPanelTokens};
+  }
+  if (width > 0) multiplyBlock<Tiles, T, kQuadsABlock / 2>(weights, *scales, x, y);
+  unrolled<T>([&]<int t>() __attribute__((always_inline)) {
+    unrolled<Tiles>([&]<int i>() __attribute__((always_inline)) {
+      _mm512_store_ps(totals + 16 * (t * kTiles + i), y[t * Tiles + i]);
     });
   });
 }
@@ -234,14 +265,10 @@ void multiplyTiles(const PackedMatrix& weights, std::int64_t row, std::int64_t r
           __builtin_prefetch(out + i / Tiles * stride + 16 * (i % Tiles), 1);
         }
       }
-      for (int block = 0; block * kPanelBlock < width; ++block) {
-        const std::int64_t begin = column + block * kPanelBlock;
-        const std::int64_t scaleAt = (group * blocks + begin / kPanelBlock) * kPanelTokens + within;
-        const PanelTokens at{x.quantized + (group * cols + begin) * kPanelTokens + 4 * within,
-                             x.scales + scaleAt, x.starts + scaleAt};
-        multiply<Tiles, T>(panel, block, static_cast<int>(std::min(kPanelBlock, cols - begin) / 4), at,
-                           begin > 0, total);
-      }
+      const std::int64_t scaleAt = (group * blocks + column / kPanelBlock) * kPanelTokens + within;
+      const PanelTokens at{x.quantized + (group * cols + column) * kPanelTokens + 4 * within,
+                           x.scales + scaleAt, x.starts + scaleAt};
+      multiply<Tiles, T>(panel, width, at, column > 0, total);
       for (int i = 0; isLast && i < T * Tiles; ++i) {
         const __mmask16 mask = i % Tiles + 1 < Tiles ? kAllRows : rowsOfLast;
         float* to = out + i / Tiles * stride + 16 * (i % Tiles);
@@ -252,9 +279,10 @@ void multiplyTiles(const PackedMatrix& weights, std::int64_t row, std::int64_t r
     };
     for (std::int64_t t = first; t < first + tokens;) {
       const std::int64_t left = std::min(first + tokens - t, kPanelTokens - t % kPanelTokens);
-      if (left == kPanelTokens) {
-        run.template operator()<kPanelTokens>(t);
-        t += kPanelTokens;
+      // Eight and nine are two fours and a rest.
+      if (left >= kTokens && left != 8 && left != 9) {
+        run.template operator()<kTokens>(t);
+        t += kTokens;
       } else if (left >= 4) {
         run.template operator()<4>(t);
         t += 4;

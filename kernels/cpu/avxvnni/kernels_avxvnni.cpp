@@ -40,10 +40,10 @@ struct SimdAvxVnni : SimdAvx2 {
     Dots<SimdAvxVnni, F>::template packed<T>(quants, x, column, acc);
   }
   template <class F>
-  static void tileManyTokens(const std::byte* tile, std::int64_t cols, const Activations& x,
-                             std::int64_t tokens, std::int64_t rows, float* output, std::int64_t stride,
-                             bool accumulate) {
-    UnpackedTile<SimdAvxVnni, F>::run(tile, cols, x, tokens, rows, output, stride, accumulate);
+  static void manyTokens(const PackedMatrix& weights, std::int64_t rowBegin, std::int64_t rowEnd,
+                         const Activations& x, std::int64_t tokens, float* output, std::int64_t stride,
+                         bool accumulate) {
+    UnpackedTile<SimdAvxVnni, F>::run(weights, rowBegin, rowEnd, x, tokens, output, stride, accumulate);
   }
 
   static std::int64_t int8Peak(std::int64_t iterations) {

@@ -111,7 +111,7 @@ void registerMatmul(const Kernels& table) {
     const std::string prefix = std::string(table.name) + "/";
     auto* product = benchmark::RegisterBenchmark((prefix + "matmul/" + type).c_str(), timeMatmul, &table,
                                                  info->type, false);
-    product->ArgName("tokens")->Arg(1)->Arg(2)->Arg(4)->Arg(8)->Arg(32)->Arg(512)->Unit(
+    product->ArgName("tokens")->Arg(1)->Arg(2)->Arg(4)->Arg(8)->Arg(16)->Arg(32)->Arg(512)->Unit(
         benchmark::kMicrosecond);
     if (table.panelMatmul != nullptr && table.readsQuantized(info->type)) {
       auto* panel = benchmark::RegisterBenchmark((prefix + "panelMatmul/" + type).c_str(), timeMatmul, &table,
