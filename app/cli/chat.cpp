@@ -12,6 +12,7 @@
 #include "app/cli/conversation.h"
 #include "app/cli/interrupt.h"
 #include "app/cli/line_reader.h"
+#include "app/cli/lora.h"
 #include "app/cli/output.h"
 #include "engine/base/text.h"
 #include "engine/hub/library.h"
@@ -151,6 +152,8 @@ int runChat(const ChatOptions& options) {
     (void)fail(valid.error());
     return kWrongUse;
   }
+  auto adapters = loadLoras(**engine, options.loras);
+  if (!adapters) return fail(adapters.error());
   engine::grammar::ConstraintCache constraints;
   std::shared_ptr<const engine::grammar::Constraint> constraint;
   if (options.constraint) {
@@ -159,6 +162,7 @@ int runChat(const ChatOptions& options) {
     constraint = *std::move(compiled);
   }
   Conversation conversation(*engine, options, constraints, std::move(constraint));
+  conversation.setAdapters(*std::move(adapters));
   if (options.prompt) {
     return printAnswer(options,
                        [&](const auto& onText) { return conversation.ask(*options.prompt, onText); });

@@ -19,7 +19,8 @@ struct ChatOptions {
   std::string draft;                  ///< a small model that guesses ahead; empty: none
   std::optional<std::string> prompt;  ///< one answer; without it questions come from stdin
   std::optional<std::string> system;
-  bool raw = false;  ///< the prompt goes to the model as it is
+  std::vector<std::string> loras;  ///< adapters, as --lora names them
+  bool raw = false;                ///< the prompt goes to the model as it is
   bool stats = false;
   bool json = false;
   std::int32_t maxTokens = -1;

@@ -30,6 +30,7 @@ Result<Answer> Conversation::ask(const std::string& question,
   request.sampling = options_.sampling;
   request.stop = options_.stop;
   request.constraint = constraint_;
+  request.adapters = adapters_;
   std::vector<ChatMessage> messages;
   if (options_.raw) {
     request.prompt = engine_->tokenizer()->encode(question, {.addSpecial = true, .parseSpecial = true});
@@ -65,7 +66,8 @@ Result<Answer> Conversation::askForMessage(engine::scheduler::Request request,
   options.reasoningTokens = options_.reasoningTokens;
   options.seed = options_.sampling.seed;
   QUERN_ASSIGN(engine::answer::Turn turn, prepareTurn(*engine_, *chatModel_, list, options));
-  if (turn.constraint) {
+  // Who asks for a form of the answer and for calls that may be made gets the form.
+  if (turn.constraint && !request.constraint) {
     QUERN_ASSIGN(request.constraint, constraints_.get(*turn.constraint, engine_->tokenizer()));
   }
   request.prompt = std::move(turn.request.prompt);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/cli/answer.h"
@@ -32,6 +33,10 @@ class Conversation {
   void clear();  ///< forgets everything but the system prompt
   /// Sets the system prompt (empty: none) and clears.
   void setSystem(const std::string& text);
+  /// What every answer is computed with from now on.
+  void setAdapters(std::vector<engine::scheduler::AdapterChoice> adapters) {
+    adapters_ = std::move(adapters);
+  }
   const std::string& system() const { return system_; }
   bool empty() const { return messages_.empty(); }
   const engine::scheduler::Engine& engine() const { return *engine_; }
@@ -47,6 +52,7 @@ class Conversation {
   std::optional<engine::answer::ChatModel> chatModel_;  ///< where answers are taken apart
   engine::grammar::ConstraintCache& constraints_;
   std::shared_ptr<const engine::grammar::Constraint> constraint_;
+  std::vector<engine::scheduler::AdapterChoice> adapters_;
   std::string system_;
   std::vector<engine::scheduler::ChatMessage> messages_;  ///< without the system prompt
 };

@@ -17,6 +17,7 @@
 
 #include "app/cli/command.h"
 #include "app/cli/interrupt.h"
+#include "app/cli/lora.h"
 #include "app/cli/output.h"
 #include "engine/base/text.h"
 #include "engine/hub/library.h"
@@ -40,6 +41,7 @@ constexpr std::size_t kMostBytes = std::size_t{1} << 26;
 struct Arguments {
   std::string model;
   std::string pooling;
+  std::vector<std::string> loras;
   scheduler::LoadOptions options;
 };
 
@@ -77,9 +79,10 @@ std::optional<Pooling> poolingOf(const std::string& name) {
 }
 
 base::Result<Line> submit(scheduler::Engine& engine, const std::string& text, Pooling pooling,
-                          std::size_t number) {
+                          const std::vector<scheduler::AdapterChoice>& adapters, std::size_t number) {
   scheduler::Request request;
   request.pooling = pooling;
+  request.adapters = adapters;
   if (pooling == Pooling::kRank) {
     const std::size_t tab = text.find('\t');
     if (tab == std::string::npos) {
@@ -150,6 +153,7 @@ base::Result<void> embed(Arguments arguments) {
     StatusLine status;
     QUERN_ASSIGN(engine, scheduler::Engine::load(path, options, loadingProgress(status, arguments.model)));
   }
+  QUERN_ASSIGN(const auto adapters, loadLoras(*engine, arguments.loras));
   Pooling pooling = engine->info().pooling;
   // Where the file says nothing: an encoder's tokens all know the text, a decoder's last one does.
   if (pooling == Pooling::kNone) pooling = engine->info().isEncoder ? Pooling::kMean : Pooling::kLast;
@@ -163,7 +167,7 @@ base::Result<void> embed(Arguments arguments) {
                          "Line " + base::grouped(number) + " is longer than 64 MiB.");
     }
     if (!text.empty() && text.back() == '\r') text.pop_back();
-    QUERN_ASSIGN(Line line, submit(*engine, text, pooling, number));
+    QUERN_ASSIGN(Line line, submit(*engine, text, pooling, adapters, number));
     lines.push_back(std::move(line));
     if (lines.size() == static_cast<std::size_t>(kTogether)) QUERN_TRY(print(*engine, lines));
   }
@@ -179,6 +183,7 @@ void addEmbedCommand(CLI::App& app, Action& action) {
   verb->add_option("--pooling", arguments->pooling,
                    "How tokens become one vector; the model's own if not given")
       ->check(CLI::IsMember({"mean", "cls", "last", "rank"}));
+  verb->add_option("--lora", arguments->loras, kLoraHelp)->allow_extra_args(false);
   verb->add_option("--ctx", arguments->options.contextTokens, "Tokens that a line may have")
       ->check(CLI::Range(1, 1 << 20));
   verb->add_option("-t,--threads", arguments->options.threads, "Threads; 0: one per physical core")

@@ -11,6 +11,7 @@
 
 #include "app/cli/chat.h"
 #include "app/cli/command.h"
+#include "app/cli/lora.h"
 #include "engine/answer/tool.h"
 #include "engine/base/text.h"
 #include "engine/grammar/constraint_cache.h"
@@ -221,6 +222,7 @@ void addRunCommand(CLI::App& app, Action& action) {
       ->capture_default_str();
   command->add_option("--draft", chat.draft,
                       "A small MODEL with the same vocabulary that guesses ahead; the answer stays the same");
+  command->add_option("--lora", chat.loras, kLoraHelp)->allow_extra_args(false);
   command->add_flag("!--no-guess", arguments->guesses, "Compute token by token, without guessing ahead");
   command->add_option("--kernels", chat.load.kernels,
                       "A table of kernels, for comparisons (see \"quern doctor\")");

@@ -1,6 +1,8 @@
 // quern show MODEL
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -10,6 +12,7 @@
 #include "engine/base/text.h"
 #include "engine/gguf/file.h"
 #include "engine/hub/library.h"
+#include "engine/model/adapter.h"
 #include "engine/scheduler/engine.h"
 #include "engine/tokenizer/tokenizer.h"
 
@@ -80,22 +83,72 @@ std::string tokenizerText(const engine::gguf::File& file) {
   return tokenizer ? (*tokenizer)->description() : tokenizer.error().message();
 }
 
-void printText(const engine::gguf::File& file, const engine::scheduler::ModelInfo& info, bool tensors) {
-  std::vector<std::vector<std::string>> facts = {
+/// What an adapter's file says, without the model that it was made for.
+struct AdapterFacts {
+  std::string type;  ///< "lora"
+  double alpha = 0;  ///< 0: the file names none
+  std::size_t matrices = 0;
+  std::uint64_t leastRank = UINT64_MAX;
+  std::uint64_t mostRank = 0;
+};
+
+AdapterFacts adapterFacts(const engine::gguf::File& file) {
+  AdapterFacts facts;
+  if (const Value* type = file.find("adapter.type")) facts.type = type->asString().value_or("");
+  if (const Value* alpha = file.find("adapter.lora.alpha")) facts.alpha = alpha->asNumber().value_or(0);
+  for (const auto& tensor : file.tensors()) {
+    // Of both factors the rank is the smaller side, but for matrices as small as that; B's rows have its
+    // length.
+    if (!tensor.name.ends_with(".lora_b")) continue;
+    ++facts.matrices;
+    facts.leastRank = std::min(facts.leastRank, tensor.rowElements());
+    facts.mostRank = std::max(facts.mostRank, tensor.rowElements());
+  }
+  if (facts.matrices == 0) facts.leastRank = 0;
+  return facts;
+}
+
+std::string rankText(const AdapterFacts& facts) {
+  const std::string most = engine::base::grouped(facts.mostRank);
+  return facts.leastRank == facts.mostRank ? most : engine::base::grouped(facts.leastRank) + " to " + most;
+}
+
+std::vector<std::vector<std::string>> adapterRows(const engine::gguf::File& file,
+                                                  const engine::scheduler::ModelInfo& info) {
+  const AdapterFacts facts = adapterFacts(file);
+  return {
       {"name", engine::base::printable(info.name)},
-      {"architecture", engine::base::printable(info.architecture)},
+      {"kind", "adapter (" + engine::base::printable(facts.type) + "), for a model of the architecture \"" +
+                   engine::base::printable(info.architecture) + "\"; quern run MODEL --lora FILE"},
+      {"changes", engine::base::grouped(facts.matrices) + " matrices"},
+      {"rank", rankText(facts)},
+      {"alpha", facts.alpha == 0 ? "the rank" : valueText(*file.find("adapter.lora.alpha"))},
       {"quantization", info.quantization},
-      {"parameters", parameterText(info.parameters)},
-      {"layers", std::to_string(info.layers)},
-      {"context", engine::base::grouped(static_cast<std::uint64_t>(info.trainedContext)) + " tokens"},
-      {"vocabulary", engine::base::grouped(static_cast<std::uint64_t>(info.vocabularySize)) + " tokens"},
-      {"tokenizer", tokenizerText(file)},
-      {"chat template", info.hasChatTemplate ? "yes" : "no"},
-      {"pooling", std::string(engine::scheduler::poolingName(info.pooling))},
+      {"parameters", parameterText(info.parameters)}};
+}
+
+std::vector<std::vector<std::string>> modelRows(const engine::gguf::File& file,
+                                                const engine::scheduler::ModelInfo& info) {
+  return {{"name", engine::base::printable(info.name)},
+          {"architecture", engine::base::printable(info.architecture)},
+          {"quantization", info.quantization},
+          {"parameters", parameterText(info.parameters)},
+          {"layers", std::to_string(info.layers)},
+          {"context", engine::base::grouped(static_cast<std::uint64_t>(info.trainedContext)) + " tokens"},
+          {"vocabulary", engine::base::grouped(static_cast<std::uint64_t>(info.vocabularySize)) + " tokens"},
+          {"tokenizer", tokenizerText(file)},
+          {"chat template", info.hasChatTemplate ? "yes" : "no"},
+          {"pooling", std::string(engine::scheduler::poolingName(info.pooling))}};
+}
+
+void printText(const engine::gguf::File& file, const engine::scheduler::ModelInfo& info, bool tensors) {
+  auto facts = engine::model::isAdapter(file) ? adapterRows(file, info) : modelRows(file, info);
+  const std::vector<std::vector<std::string>> ends = {
       {"file", file.path().string()},
       {"size", engine::base::byteText(info.fileBytes)},
       {"format", "GGUF version " + std::to_string(file.version()) + ", " +
                      engine::base::grouped(file.tensors().size()) + " tensors"}};
+  facts.insert(facts.end(), ends.begin(), ends.end());
   printTable(facts);
   std::puts("\nmetadata");
   std::vector<std::vector<std::string>> rows;
@@ -113,22 +166,36 @@ void printText(const engine::gguf::File& file, const engine::scheduler::ModelInf
   printTable(rows, {3});
 }
 
-Json toJson(const engine::gguf::File& file, const engine::scheduler::ModelInfo& info, bool tensors) {
+Json factsJson(const engine::gguf::File& file, const engine::scheduler::ModelInfo& info) {
   Json document = {{"name", info.name},
                    {"architecture", info.architecture},
                    {"quantization", info.quantization},
-                   {"parameters", info.parameters},
-                   {"layers", info.layers},
-                   {"context", info.trainedContext},
-                   {"vocabulary", info.vocabularySize},
-                   {"tokenizer", tokenizerText(file)},
-                   {"chat_template", info.hasChatTemplate},
-                   {"pooling", engine::scheduler::poolingName(info.pooling)},
-                   {"path", file.path().string()},
-                   {"size_bytes", info.fileBytes},
-                   {"gguf_version", file.version()},
-                   {"alignment", file.alignment()},
-                   {"tensor_count", file.tensors().size()}};
+                   {"parameters", info.parameters}};
+  if (engine::model::isAdapter(file)) {
+    const AdapterFacts facts = adapterFacts(file);
+    document["adapter"] = {{"type", facts.type},
+                           {"alpha", facts.alpha},
+                           {"matrices", facts.matrices},
+                           {"least_rank", facts.leastRank},
+                           {"most_rank", facts.mostRank}};
+    return document;
+  }
+  document.update(Json{{"layers", info.layers},
+                       {"context", info.trainedContext},
+                       {"vocabulary", info.vocabularySize},
+                       {"tokenizer", tokenizerText(file)},
+                       {"chat_template", info.hasChatTemplate},
+                       {"pooling", engine::scheduler::poolingName(info.pooling)}});
+  return document;
+}
+
+Json toJson(const engine::gguf::File& file, const engine::scheduler::ModelInfo& info, bool tensors) {
+  Json document = factsJson(file, info);
+  document.update(Json{{"path", file.path().string()},
+                       {"size_bytes", info.fileBytes},
+                       {"gguf_version", file.version()},
+                       {"alignment", file.alignment()},
+                       {"tensor_count", file.tensors().size()}});
   Json metadata = Json::object();
   for (const auto& entry : file.metadata()) metadata[std::string(entry.key)] = valueJson(entry.value);
   document["metadata"] = std::move(metadata);
@@ -164,7 +231,7 @@ int show(const Arguments& arguments) {
 
 void addShowCommand(CLI::App& app, Action& action) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = app.add_subcommand("show", "What a model file says of itself");
+  CLI::App* command = app.add_subcommand("show", "What a model file, or an adapter, says of itself");
   command->add_option("MODEL", arguments->model, "An installed name or a path")->required();
   command->add_flag("--tensors", arguments->tensors, "Every tensor with its type, dimensions and bytes");
   command->add_flag("--json", arguments->json, "As JSON");

@@ -1,6 +1,7 @@
 // The grammar of an answer that may or must call tools, in the form of the model's family.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -8,33 +9,46 @@
 #include "engine/answer/tool_form.h"
 #include "engine/base/result.h"
 #include "engine/grammar/grammar.h"
+#include "engine/tokenizer/tokenizer.h"
 
 namespace quern::engine::answer {
+
+/// One of a form's markers that is a control token of the model.
+struct ControlToken {
+  std::string written;
+  bool endsAnswer = false;
+};
 
 struct CallGrammarOptions {
   bool parallel = true;      ///< several calls may be made
   bool inReasoning = false;  ///< the prompt has opened the reasoning (opensReasoning())
   bool inCalls = false;      ///< the prompt ends with the marker of a section of calls (opensCalls())
-  bool mayReason = true;     ///< reasoning may come first even where the prompt has not opened it
+  bool mayReason =
+      true;  ///< kRequired, kNamed: reasoning may come first even where the prompt has not opened it
+  /// A tool whose schema cannot be enforced takes any JSON object; otherwise it is an error.
+  bool anyArguments = false;
+  /// Where calls are written with them they come as tokens and never spelled out (controlTokensOf()).
+  std::vector<ControlToken> controls;
 };
 
-/// What an answer may be under `choice`, from its first byte, control tokens in their written form:
+/// What an answer may be under `choice`, from its first byte:
 ///   kRequired, kNamed  reasoning, then one call or several, and nothing else
-///   kAuto              reasoning, then text in which the marker of a section does not occur, then perhaps
-///                      calls: what begins like a call is one
+///   kAuto              reasoning, then any text up to a marker of calls, then calls: what begins like a call
+///   is
+///                      one. Where calls need no marker, an answer that begins with "{" or "[" is one if it
+///                      says a tool's name where a call would. In the text any control token may stand.
 /// Every call names an offered tool, and its arguments satisfy the tool's schema. AnswerParser reads every
-/// text of it as complete calls. Errors: kInvalidArgument (kNone; no tools; no tool of that name),
-/// kUnsupported (canTrigger() is false and the choice is kAuto; a schema that cannot be enforced), those of
-/// the schema compiler.
+/// text of it as complete calls, or as none. Errors: kInvalidArgument (kNone; no tools; no tool of that
+/// name), kUnsupported (canTrigger() is false and the choice is kAuto; a schema that cannot be enforced),
+/// those of the schema compiler.
 base::Result<grammar::Grammar> callGrammar(const AnswerForm& form, const std::vector<Tool>& tools,
                                            const ToolChoice& choice, const CallGrammarOptions& options = {});
 
-/// Whether kAuto can be constrained: the form has a marker whose first character occurs in it only once, so
-/// that text without it is a regular language of a few expressions.
-bool canTrigger(const ToolForm& form);
+/// Whether kAuto can be constrained: the family calls tools, and calls without a marker can be told from text
+/// (not with more than 32 tools, nor where reasoning begins with the same character).
+bool canTrigger(const AnswerForm& form, std::size_t tools);
 
-/// All texts in which `marker` does not occur and whose end is not the beginning of one; the first character
-/// of the marker occurs in it only once. Followed by the marker it is all that may come before it.
-grammar::ExprId textWithout(grammar::GrammarBuilder& builder, std::string_view marker);
+/// Those of the form's markers that this tokenizer has as control tokens.
+std::vector<ControlToken> controlTokensOf(const AnswerForm& form, const tokenizer::Tokenizer& tokenizer);
 
 }  // namespace quern::engine::answer

@@ -11,20 +11,37 @@ namespace quern::engine::answer {
 
 namespace {
 
-grammar::ConstraintSource callSource(const ParserOptions& parser, const ToolChoice& choice) {
+/// For calls that may be made: where a tool's schema cannot be held to, or all together are too large, some
+/// or all of them take any object. Who asks for no more than "auto" is better served so than with an error.
+base::Result<grammar::Grammar> lenientGrammar(const ParserOptions& parser, const ToolChoice& choice,
+                                              CallGrammarOptions options) {
+  options.anyArguments = true;
+  auto whole = callGrammar(parser.form, parser.tools, choice, options);
+  if (whole && grammar::Automaton::compile(*whole)) return whole;
+  std::vector<Tool> loose = parser.tools;
+  for (Tool& tool : loose) tool.parameters = {{"type", "object"}};
+  return callGrammar(parser.form, loose, choice, options);
+}
+
+grammar::ConstraintSource callSource(const ParserOptions& parser, const ToolChoice& choice,
+                                     const tokenizer::Tokenizer& tokenizer) {
   CallGrammarOptions options;
   options.parallel = parser.parallel;
   options.inReasoning = parser.inReasoning;
   options.inCalls = parser.inCalls;
   // A model that never learnt to reason would not end it either.
   options.mayReason = parser.form.knowsReasoning;
+  options.controls = controlTokensOf(parser.form, tokenizer);
   std::string key = "calls " + std::string(parser.form.tools->family) + ' ' +
-                    std::string(parser.form.reasoning->family) + ' ' + choice.name + ' ';
+                    std::string(parser.form.reasoning->family) + ' ' +
+                    std::to_string(static_cast<int>(choice.kind)) + ' ' + choice.name + ' ';
   for (const bool flag : {options.parallel, options.inReasoning, options.inCalls, options.mayReason})
     key += flag ? '1' : '0';
   key += toolsJson(parser.tools).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-  return {std::move(key), [form = parser.form, tools = parser.tools, choice, options] {
-            return callGrammar(form, tools, choice, options);
+  return {std::move(key), [parser, choice, options] {
+            const bool mayCall = choice.kind == ToolChoice::Kind::kAuto;
+            return mayCall ? lenientGrammar(parser, choice, options)
+                           : callGrammar(parser.form, parser.tools, choice, options);
           }};
 }
 
@@ -65,8 +82,9 @@ base::Result<Turn> prepareTurn(const scheduler::Engine& engine, const ChatModel&
   turn.parser.inCalls = opensCalls(*model.form.tools, prompt.text);
   turn.parser.seed = options.seed;
 
-  if (options.choice.kind == ToolChoice::Kind::kRequired || options.choice.kind == ToolChoice::Kind::kNamed) {
-    turn.constraint = callSource(turn.parser, options.choice);
+  const bool isAuto = options.choice.kind == ToolChoice::Kind::kAuto;
+  if (isAuto ? !tools.empty() && canTrigger(model.form, tools.size()) : mayCall) {
+    turn.constraint = callSource(turn.parser, options.choice, *engine.tokenizer());
   }
 
   turn.request.prompt = std::move(prompt.tokens);

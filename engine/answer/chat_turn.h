@@ -35,7 +35,8 @@ struct TurnOptions {
 struct Turn {
   scheduler::Request request;
   ParserOptions parser;
-  /// Where the answer must call: what it must match, to be compiled into Request::constraint.
+  /// What the answer must match, to be compiled into Request::constraint: where it must call a tool, and
+  /// where it may (ToolChoice::Kind::kAuto). A request that is held to another form keeps that with kAuto.
   std::optional<grammar::ConstraintSource> constraint;
 };
 

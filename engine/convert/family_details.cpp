@@ -230,6 +230,11 @@ base::Result<void> describeDeepseek2(const Config& config, Metadata& metadata) {
   // transformers' own files of V3 do not say that experts are chosen by a sigmoid.
   if (config.modelType() == "deepseek_v3" && !config.has("scoring_func"))
     metadata.setCount("expert_gating_func", 2);
+  // V2's plain method takes the best of all experts, whatever groups config.json speaks of.
+  if (textOf(config.json(), "topk_method") == "greedy") {
+    metadata.setCount("expert_group_count", 1);
+    metadata.setCount("expert_group_used_count", 1);
+  }
   metadata.setCount("rope.dimension_count", rotary);
   QUERN_ASSIGN(const RopeSettings rope, config.rope());
   if (const Json& scale = member(rope.values, "mscale_all_dim"); scale.is_number()) {

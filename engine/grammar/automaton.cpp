@@ -60,7 +60,9 @@ void Automaton::append(const RuleAutomaton& rule, std::uint32_t number) {
     }
     if (from.isFinal) state.flags |= kFinal;
     if (from.isFinal && !goesOn) state.flags |= kEnd;
-    if (!from.isFinal && state.calls == 0 && isDeterministic) state.flags |= kPlain;
+    // Behind the root's end nothing is gone back to, so that it is nothing to look out for on a walk.
+    const bool hasWayBack = from.isFinal && number != 0;
+    if (!hasWayBack && state.calls == 0 && isDeterministic) state.flags |= kPlain;
     states_.push_back(state);
   }
 }

@@ -45,7 +45,7 @@ class Automaton {
   enum Flag : std::uint8_t {
     kFinal = 1,  ///< its rule may end here
     kEnd = 2,    ///< … and cannot go on
-    kPlain = 4,  ///< neither final nor with calls, and deterministic
+    kPlain = 4,  ///< no calls, deterministic, and no way back to a rule that has called this one
   };
 
   /// Errors: kLimit (too many states; what to do about it).

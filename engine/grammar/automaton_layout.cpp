@@ -157,6 +157,9 @@ class Planner {
         node.height = isCalled ? 0 : body.height + 1;
         return;
       }
+      case ExprKind::kStates:
+        node.size = 8 * expr.states->states.size();
+        break;
       default:
         break;
     }

@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "engine/grammar/automaton_parts.h"
+#include "engine/grammar/control_text.h"
 #include "engine/grammar/utf8_ranges.h"
 
 namespace quern::engine::grammar {
@@ -49,8 +50,10 @@ class Writer {
     switch (expr.kind) {
       case ExprKind::kLiteral:
         return literal(expr.literal, from, to);
-      case ExprKind::kCharacters:
-        return characters(expr.characters, from, to);
+      case ExprKind::kCharacters: {
+        Tails tails;
+        return characters(expr.characters, from, to, tails);
+      }
       case ExprKind::kSequence:
         for (std::size_t i = 0; i < expr.children.size() && !isFull_; ++i) {
           const std::uint32_t end = i + 1 == expr.children.size() ? to : state();
@@ -72,7 +75,43 @@ class Writer {
         }
         return;
       }
+      case ExprKind::kStates:
+        return automaton(expr, from, to);
     }
+  }
+
+  void automaton(const Expr& expr, std::uint32_t from, std::uint32_t to) {
+    const CharacterStates& given = *expr.states;
+    std::vector<std::uint32_t> numbers;
+    for (std::size_t i = 0; i < given.states.size() && !isFull_; ++i) numbers.push_back(state());
+    std::vector<std::uint32_t> exits;
+    for (const ExprId child : expr.children) {
+      exits.push_back(state());
+      std::uint32_t behind = exits.back();
+      if (given.hasControls) {
+        // The character may have been the last one of a token.
+        behind = state();
+        silent(exits.back(), behind);
+        edge(exits.back(), behind, controlByte(kControlEnd));
+      }
+      between(child, behind, to);
+    }
+    if (isFull_) return;
+    silent(from, numbers[0]);
+    Tails tails;
+    for (std::size_t i = 0; i < given.states.size() && !isFull_; ++i) {
+      const CharacterStates::State& at = given.states[i];
+      for (const auto& one : at.edges) characters(one.characters, numbers[i], numbers[one.target], tails);
+      for (const auto& one : at.exits) characters(one.characters, numbers[i], exits[one.target], tails);
+      if (at.mayEnd) silent(numbers[i], to);
+      if (!given.hasControls) continue;
+      for (const char c : {kControlBegin, kControlEnd}) edge(numbers[i], numbers[i], controlByte(c));
+    }
+  }
+
+  static ByteRange controlByte(char c) {
+    const auto byte = static_cast<std::uint8_t>(c);
+    return {byte, byte};
   }
 
   void literal(const std::string& bytes, std::uint32_t from, std::uint32_t to) {
@@ -85,9 +124,12 @@ class Writer {
     }
   }
 
+  /// States before the last bytes of characters, by what follows and the byte.
+  using Tails = std::unordered_map<std::uint64_t, std::uint32_t>;
+
   /// From the last byte to the first, so that characters with the same ends share them.
-  void characters(const std::vector<CharacterRange>& ranges, std::uint32_t from, std::uint32_t to) {
-    std::unordered_map<std::uint64_t, std::uint32_t> tails;
+  void characters(const std::vector<CharacterRange>& ranges, std::uint32_t from, std::uint32_t to,
+                  Tails& tails) {
     for (const ByteRanges& sequence : byteRanges(ranges)) {
       std::uint32_t end = to;
       for (int i = sequence.length - 1; i > 0 && !isFull_; --i) {

@@ -5,6 +5,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/text.h"
+#include "engine/grammar/control_text.h"
 #include "engine/grammar/grammar_checks.h"
 
 namespace quern::engine::grammar {
@@ -103,7 +104,22 @@ bool GrammarBuilder::mayHold(std::size_t bytes) {
 
 ExprId GrammarBuilder::empty() { return literal({}); }
 
-ExprId GrammarBuilder::literal(std::string_view bytes) {
+ExprId GrammarBuilder::literal(std::string_view text) {
+  if (!error_ && hasControlBytes(text)) {
+    error_ = base::Error(base::ErrorCode::kInvalidArgument,
+                         "The grammar has a text with a byte 0xFE or 0xFF in it, which no UTF-8 text has. "
+                         "Write the character itself, in UTF-8.");
+  }
+  return bytes(text);
+}
+
+ExprId GrammarBuilder::control(std::string_view written) {
+  const std::string token = controlBytes(written);
+  // Nothing can be read there.
+  return token.empty() ? characters({}) : bytes(token);
+}
+
+ExprId GrammarBuilder::bytes(std::string_view bytes) {
   Expr expr;
   if (mayHold(bytes.size())) expr.literal = bytes;
   return add(std::move(expr));
@@ -117,6 +133,28 @@ ExprId GrammarBuilder::characters(std::span<const CharacterRange> ranges, bool n
   if (negated) expr.characters = complement(expr.characters);
   expr.characters = withoutSurrogates(expr.characters);
   if (!mayHold(expr.characters.size() * sizeof(CharacterRange))) expr.characters.clear();
+  return add(std::move(expr));
+}
+
+ExprId GrammarBuilder::states(CharacterStates automaton, std::vector<ExprId> behindExits) {
+  QUERN_CHECK(!automaton.states.empty(), "an automaton has a state to begin in");
+  std::size_t bytes = 0;
+  const auto check = [&](std::vector<CharacterStates::Edge>& edges, std::size_t targets) {
+    for (CharacterStates::Edge& edge : edges) {
+      QUERN_CHECK(edge.target < targets, "an edge leads somewhere");
+      edge.characters = withoutSurrogates(normalized(std::move(edge.characters)));
+      bytes += edge.characters.size() * sizeof(CharacterRange) + sizeof edge;
+    }
+  };
+  for (CharacterStates::State& state : automaton.states) {
+    check(state.edges, automaton.states.size());
+    check(state.exits, behindExits.size());
+  }
+  if (!mayHold(bytes)) return add({});
+  Expr expr;
+  expr.kind = ExprKind::kStates;
+  expr.children = std::move(behindExits);
+  expr.states = std::make_shared<const CharacterStates>(std::move(automaton));
   return add(std::move(expr));
 }
 

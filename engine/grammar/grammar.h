@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -37,16 +38,32 @@ struct GrammarLimits {
 /// Groups within groups of a notation: far more than anybody writes, far less than a thread's stack holds.
 inline constexpr int kDeepestGroups = 200;
 
-enum class ExprKind : std::uint8_t { kLiteral, kCharacters, kSequence, kChoice, kRepeat, kRule };
+enum class ExprKind : std::uint8_t { kLiteral, kCharacters, kSequence, kChoice, kRepeat, kRule, kStates };
+
+/// A finite automaton over characters, for what would be a very large expression.
+struct CharacterStates {
+  struct Edge {
+    std::vector<CharacterRange> characters;  ///< sorted, apart from each other, no surrogates
+    std::uint32_t target = 0;  ///< a state; of an exit: the number of the expression that follows
+  };
+  struct State {
+    std::vector<Edge> edges, exits;
+    bool mayEnd = false;
+  };
+  std::vector<State> states;  ///< the first is where it begins
+  /// Control tokens may stand in it: their written forms are read as if they were text.
+  bool hasControls = false;
+};
 
 struct Expr {
   ExprKind kind = ExprKind::kLiteral;
-  std::string literal;                     ///< kLiteral: bytes, may be empty
+  std::string literal;                     ///< kLiteral: bytes, may be empty; or controlBytes()
   std::vector<CharacterRange> characters;  ///< kCharacters: sorted, apart from each other, no surrogates
-  std::vector<ExprId> children;            ///< kSequence, kChoice; kRepeat: one
+  std::vector<ExprId> children;            ///< kSequence, kChoice; kRepeat: one; kStates: behind the exits
   std::int64_t least = 0;                  ///< kRepeat
   std::int64_t most = kUnbounded;
-  RuleId rule{};  ///< kRule
+  RuleId rule{};                                  ///< kRule
+  std::shared_ptr<const CharacterStates> states;  ///< kStates
 };
 
 struct Rule {
@@ -69,7 +86,11 @@ class GrammarBuilder {
   explicit GrammarBuilder(const GrammarLimits& limits = {});
 
   ExprId empty();
+  /// UTF-8, or any other bytes but the two of control_text.h: with these finish() fails.
   ExprId literal(std::string_view bytes);
+  /// The control token with this written form, and no text that looks like it. Where a vocabulary has none,
+  /// no text of the grammar goes this way.
+  ExprId control(std::string_view written);
   /// One character of these, or one of all others, as UTF-8.
   ExprId characters(std::span<const CharacterRange> ranges, bool negated = false);
   ExprId sequence(std::vector<ExprId> parts);
@@ -77,6 +98,8 @@ class GrammarBuilder {
   ExprId choice(std::vector<ExprId> options);
   ExprId repeat(ExprId part, std::int64_t least, std::int64_t most = kUnbounded);
   ExprId optional(ExprId part) { return repeat(part, 0, 1); }
+  /// An automaton, and what follows its exits.
+  ExprId states(CharacterStates automaton, std::vector<ExprId> behindExits);
 
   /// A rule may be used before it is defined; that is how recursion is written. Names are for error messages.
   RuleId declare(std::string name);
@@ -84,11 +107,12 @@ class GrammarBuilder {
   ExprId use(RuleId rule);
 
   /// Errors: kLimit (a limit of GrammarLimits; it is named), kInvalidArgument (a rule that is not defined,
-  /// that recurs on its left or that can never end; it is named).
+  /// that recurs on its left or that can never end; it is named; a literal with bytes that no text has).
   base::Result<Grammar> finish(ExprId root) &&;
 
  private:
   ExprId add(Expr expr);
+  ExprId bytes(std::string_view bytes);
   bool mayHold(std::size_t bytes);
 
   GrammarLimits limits_;

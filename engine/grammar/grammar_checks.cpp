@@ -1,5 +1,6 @@
 #include "engine/grammar/grammar_checks.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -12,7 +13,8 @@ namespace {
 std::size_t indexOf(ExprId id) { return static_cast<std::size_t>(id); }
 
 /// A property that a leaf has or has not, a sequence has if all of its parts have it, a choice if one has it,
-/// and a repetition if it may be empty or its part has it. Least fixed point by counting what is missing.
+/// and a repetition if it may be empty or its part has it. An automaton may have it as a leaf has, or as a
+/// choice. Least fixed point by counting what is missing.
 class Property {
  public:
   explicit Property(const Grammar& grammar)
@@ -20,13 +22,17 @@ class Property {
     countParents();
   }
 
+  /// `passesExits`: an automaton has the property if something behind one of its exits has it.
   template <class OfLeaf>
-  std::vector<bool> solve(const OfLeaf& ofLeaf) {
+  std::vector<bool> solve(bool passesExits, const OfLeaf& ofLeaf) {
     for (std::size_t i = 0; i < grammar_.expressions.size(); ++i) {
       const Expr& expr = grammar_.expressions[i];
       const bool isLeaf = expr.kind == ExprKind::kLiteral || expr.kind == ExprKind::kCharacters;
       if (expr.kind == ExprKind::kSequence) missing_[i] = expr.children.size();
-      if (isLeaf ? ofLeaf(expr) : expr.kind == ExprKind::kRepeat && expr.least == 0) hold(i);
+      const bool isStates = expr.kind == ExprKind::kStates;
+      if (isLeaf || isStates ? ofLeaf(expr) : expr.kind == ExprKind::kRepeat && expr.least == 0) hold(i);
+      // Its exits lie behind characters: nothing there makes it empty.
+      if (isStates && !passesExits) missing_[i] = expr.children.size() + 1;
     }
     while (!open_.empty()) {
       const std::size_t at = open_.back();
@@ -71,8 +77,11 @@ class Property {
 };
 
 std::vector<bool> productiveExpressions(const Grammar& grammar) {
-  return Property(grammar).solve(
-      [](const Expr& expr) { return expr.kind == ExprKind::kLiteral || !expr.characters.empty(); });
+  return Property(grammar).solve(true, [](const Expr& expr) {
+    if (expr.kind != ExprKind::kStates) return expr.kind == ExprKind::kLiteral || !expr.characters.empty();
+    const auto& states = expr.states->states;
+    return std::any_of(states.begin(), states.end(), [](const auto& state) { return state.mayEnd; });
+  });
 }
 
 /// Looks for a rule that can come to itself again without reading anything. Depth first over expressions.
@@ -106,7 +115,8 @@ class LeftRecursion {
       first = indexOf(grammar_.rules[static_cast<std::size_t>(expr.rule)].body);
       return frame.next++ == 0;
     }
-    if (frame.next >= expr.children.size()) return false;
+    // Characters come before an automaton's exits.
+    if (frame.next >= expr.children.size() || expr.kind == ExprKind::kStates) return false;
     if (expr.kind == ExprKind::kRepeat && expr.most == 0) return false;
     first = indexOf(expr.children[frame.next++]);
     if (expr.kind == ExprKind::kSequence && !nullable_[first]) frame.next = expr.children.size();
@@ -145,8 +155,10 @@ base::Error invalid(std::string sentence) { return {base::ErrorCode::kInvalidArg
 }  // namespace
 
 std::vector<bool> nullableExpressions(const Grammar& grammar) {
-  return Property(grammar).solve(
-      [](const Expr& expr) { return expr.kind == ExprKind::kLiteral && expr.literal.empty(); });
+  return Property(grammar).solve(false, [](const Expr& expr) {
+    if (expr.kind == ExprKind::kStates) return expr.states->states[0].mayEnd;
+    return expr.kind == ExprKind::kLiteral && expr.literal.empty();
+  });
 }
 
 base::Result<void> checkRules(const Grammar& grammar) {

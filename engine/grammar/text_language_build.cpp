@@ -78,7 +78,10 @@ class Nodes {
       case ExprKind::kRule:
         if (rules > 64) return tooLarge("its rules recur");
         return add(grammar_.rules[static_cast<std::size_t>(expr.rule)].body, from, rules + 1);
+      case ExprKind::kStates:
+        break;
     }
+    QUERN_CHECK(false, "no notation of texts writes automata");
     return from;
   }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/grammar/control_text.h"
+
 namespace quern::engine::grammar {
 namespace {
 
@@ -16,9 +18,20 @@ std::vector<std::string> textTokens(const tokenizer::Tokenizer& tokenizer) {
     const TokenKind kind = tokenizer.kind(token);
     const bool isText =
         kind == TokenKind::kNormal || kind == TokenKind::kUserDefined || kind == TokenKind::kByte;
-    if (isText && !tokenizer.endsGeneration(token)) tokens[i] = tokenizer.tokenBytes(token);
+    if (tokenizer.endsGeneration(token)) continue;
+    if (isText) tokens[i] = tokenizer.tokenBytes(token);
+    // A byte that no text has is nothing that a grammar could ask for.
+    if (hasControlBytes(tokens[i])) tokens[i].clear();
+    if (kind == TokenKind::kControl) tokens[i] = controlBytes(tokenizer.tokenBytes(token, true));
   }
   return tokens;
+}
+
+/// A text, or a control token as a whole.
+bool isInTree(std::string_view bytes) {
+  if (bytes.size() > VocabularyIndex::kLongestToken) return false;
+  if (!hasControlBytes(bytes)) return true;
+  return bytes.size() > 2 && bytes == controlBytes(bytes.substr(1, bytes.size() - 2));
 }
 
 std::vector<TokenId> endTokensOf(const tokenizer::Tokenizer& tokenizer) {
@@ -48,7 +61,7 @@ void VocabularyIndex::build(std::span<const std::string> tokens) {
   offsets_.reserve(tokens.size() + 1);
   for (const std::string& token : tokens) {
     offsets_.push_back(static_cast<std::uint32_t>(bytes_.size()));
-    if (token.size() <= kLongestToken) bytes_ += token;
+    if (isInTree(token)) bytes_ += token;
   }
   offsets_.push_back(static_cast<std::uint32_t>(bytes_.size()));
   for (std::size_t i = 0; i < tokens.size(); ++i) {
@@ -91,6 +104,14 @@ std::string_view VocabularyIndex::bytes(TokenId token) const {
   if (token < 0 || static_cast<std::size_t>(token) >= size()) return {};
   const auto at = static_cast<std::size_t>(token);
   return std::string_view(bytes_).substr(offsets_[at], offsets_[at + 1] - offsets_[at]);
+}
+
+VocabularyIndex::TokenId VocabularyIndex::controlToken(std::string_view written) const {
+  const std::string wanted = controlBytes(written);
+  const auto at =
+      std::lower_bound(sorted_.begin(), sorted_.end(), wanted,
+                       [&](TokenId token, const std::string& text) { return bytes(token) < text; });
+  return !wanted.empty() && at != sorted_.end() && bytes(*at) == wanted ? *at : -1;
 }
 
 std::size_t VocabularyIndex::memoryBytes() const {

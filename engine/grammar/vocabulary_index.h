@@ -12,8 +12,9 @@
 
 namespace quern::engine::grammar {
 
-/// Immutable; shared by threads. Only tokens that add bytes to a text are in the tree: no control tokens, and
-/// none longer than kLongestToken.
+/// Immutable; shared by threads. In the tree are tokens that add bytes to a text, and control tokens in the
+/// form that grammars name them by (control_text.h); none that ends an answer, none longer than
+/// kLongestToken, and none with a byte that no text has.
 class VocabularyIndex {
  public:
   using TokenId = tokenizer::TokenId;
@@ -23,7 +24,8 @@ class VocabularyIndex {
 
   /// Asks for every token's bytes: some tenths of a second for 150,000.
   explicit VocabularyIndex(std::shared_ptr<const tokenizer::Tokenizer> tokenizer);
-  /// Without a tokenizer, for tests: the tokens' bytes by number; an empty one is never allowed.
+  /// Without a tokenizer, for tests: the tokens' bytes by number, of control tokens their controlBytes(); an
+  /// empty one is never allowed.
   VocabularyIndex(std::span<const std::string> tokens, std::vector<TokenId> ends, bool stripsLeadingSpace);
 
   /// A node stands for the bytes on the way to it. Nodes are in the order of a walk that goes deep first.
@@ -46,6 +48,8 @@ class VocabularyIndex {
   /// The node of one space; 0: none.
   std::uint32_t spaceNode() const { return spaceNode_; }
   const tokenizer::Tokenizer* tokenizer() const { return tokenizer_.get(); }
+  /// The control token with this written form; -1: there is none in the tree.
+  TokenId controlToken(std::string_view written) const;
   std::size_t memoryBytes() const;
 
  private:

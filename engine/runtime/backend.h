@@ -47,6 +47,22 @@ struct CompileOptions {
 /// Called with 0…1 while loading, from the loading thread. Returning false cancels (Error kCancelled).
 using Progress = std::function<bool(double fraction)>;
 
+/// A LoRA adapter, compiled by an Executable for itself alone. Immutable; what computes with it must not
+/// outlive it.
+class Adapter {
+ public:
+  virtual ~Adapter() = default;
+  virtual std::uint64_t sizeBytes() const = 0;  ///< in memory
+};
+
+/// One of the adapters that a slice is computed with: its changes are multiplied by `scale` and added.
+struct AdapterUse {
+  const Adapter* adapter = nullptr;
+  float scale = 1.0F;
+};
+/// Adapters that a slice may have at most.
+inline constexpr std::size_t kMostAdapters = 8;
+
 /// A run of tokens of one sequence. Positions are consecutive; blockTable[p / kKvBlockTokens] is the cache
 /// block of position p, for all positions from 0 to the slice's last.
 struct Slice {
@@ -61,6 +77,10 @@ struct Slice {
   bool isPrompt = false;
   /// Hidden states wanted: those of the last `hiddenRows` tokens of this slice, whatever logitRows is.
   std::int32_t hiddenRows = 0;
+  /// What is added to the model's matrices for these tokens, in this order, which the roundings hang on. All
+  /// slices of a sequence have the same: keys and values in the cache were computed with them. Each has been
+  /// given to makeRoomFor() before.
+  std::span<const AdapterUse> adapters = {};
 };
 
 struct Batch {
@@ -98,6 +118,20 @@ class Executable {
   /// device, kernels, the release of their arithmetic, choices made for the length of the context. Contents
   /// of blocks may outlive an executable, but serve only one with the same name.
   virtual std::string numerics() const = 0;
+
+  /// Compiles a LoRA adapter for slices of this executable. From any thread, beside run() too; the file may
+  /// go afterwards. Errors: as model::readAdapter(), kMalformed for numbers that are not finite,
+  /// kOutOfMemory.
+  virtual base::Result<std::shared_ptr<const Adapter>> compileAdapter(const gguf::File& file) const {
+    (void)file;
+    return base::Error(base::ErrorCode::kUnsupported, "This device cannot run adapters.");
+  }
+  /// Takes the memory that run() needs for slices with this adapter, once for all of no higher rank. On the
+  /// thread that calls run(). Errors: kOutOfMemory, kInvalidArgument (an adapter of another executable).
+  virtual base::Result<void> makeRoomFor(const Adapter& adapter) {
+    (void)adapter;
+    return base::ok();
+  }
 
   // The cache's blocks. As run(), these belong to one thread, and a number beyond kvBlocks() is a mistake.
   virtual std::int32_t kvBlocks() const = 0;  ///< blocks in the cache

@@ -24,6 +24,14 @@ struct BlockKey {
     for (const std::int32_t token : tokens) key.mix(static_cast<std::uint32_t>(token));
     return key;
   }
+  /// The key of a beginning that hangs on something beside its tokens, which this 128-bit hash and the number
+  /// name.
+  BlockKey dependingOn(std::uint64_t hashHigh, std::uint64_t hashLow, std::uint64_t number) const {
+    BlockKey key = *this;
+    key.mix(2ULL << 32);
+    for (const std::uint64_t part : {hashHigh, hashLow, number}) key.mix(part);
+    return key;
+  }
 
  private:
   static std::uint64_t finalized(std::uint64_t x) {

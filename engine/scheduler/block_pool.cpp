@@ -76,12 +76,13 @@ std::optional<BlockPool::Block> BlockPool::find(Place& at, std::span<const std::
   const auto found = known_.find(key);
   if (found == known_.end()) return std::nullopt;
   const State& state = blocks_[found->second];
-  // A key proves nothing: the tokens do, of this block and, by the serial, of all before it.
-  if (state.parentSerial != at.serial || state.promptTokens != promptTokens ||
+  // A key proves nothing: the tokens do, of this block and, by the serial, of all before it; behind a root,
+  // the root does.
+  if (state.parentSerial != at.serial || state.parent != at.key || state.promptTokens != promptTokens ||
       !std::equal(tokens.begin(), tokens.end(), state.tokens.begin(), state.tokens.end())) {
     return std::nullopt;
   }
-  at = {key, state.serial};
+  at = {key, state.serial, at.root};
   return found->second;
 }
 
@@ -100,6 +101,7 @@ ReuseReport BlockPool::explain(const Place& at, std::span<const std::int32_t> to
   const auto [begin, end] = children_.equal_range(at.serial);
   for (auto child = begin; child != end && compared < kMostCompared; ++child, ++compared) {
     const State& state = blocks_[child->second];
+    if (state.parent != at.key) continue;  // another root's
     const auto [ours, theirs] =
         std::mismatch(tokens.begin(), tokens.end(), state.tokens.begin(), state.tokens.end());
     const auto same = static_cast<std::size_t>(ours - tokens.begin());
@@ -129,9 +131,9 @@ BlockPool::Block BlockPool::publish(Block block, Place& at, std::span<const std:
   State& state = blocks_[block];
   const BlockKey parent = at.key;
   const std::uint64_t parentSerial = at.serial;
-  at = {key, 0};
+  at = {key, 0, at.root};
   // Another content has the same key, or what leads here is not known itself: then this is not either.
-  const bool leadsHere = parentSerial > 0 || parent == BlockKey();
+  const bool leadsHere = parentSerial > 0 || parent == at.root;
   if (!leadsHere || state.serial > 0) return block;
   if (const auto other = known_.find(key); other != known_.end()) {
     // Another content has the same key, or the same one is known behind a block that was forgotten meanwhile:

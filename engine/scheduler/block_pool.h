@@ -36,8 +36,11 @@ class BlockPool {
 
   /// Where a sequence stands in the tree of known beginnings.
   struct Place {
-    BlockKey key;              ///< of the last full block
+    BlockKey key;              ///< of the last full block; at the beginning: root
     std::uint64_t serial = 0;  ///< of that block, while it is known; 0: the beginning
+    BlockKey root;             ///< where the sequence begins: those with another root share nothing with it
+
+    static Place at(const BlockKey& root) { return {root, 0, root}; }
   };
   /// The known block that follows `at`, and moves `at` on. `tokens`: the block's own.
   std::optional<Block> find(Place& at, std::span<const std::int32_t> tokens, std::int32_t promptTokens) const;

@@ -61,6 +61,8 @@ struct LoadOptions {
   /// they are lost. Prompts are private: it is made for its owner alone.
   std::filesystem::path prefixFolder;
   std::uint64_t prefixBytes = 1ULL << 30;  ///< that all models' beginnings may take there
+  /// Memory that loaded LoRA adapters may take; those that nobody uses go, longest unused first.
+  std::uint64_t adapterBytes = 1ULL << 30;
   Speculation speculation = Speculation::kLookup;
   std::filesystem::path draftModel;
   bool embeddings = false;  ///< requests may ask for embeddings, which takes memory
@@ -95,6 +97,7 @@ struct Stats {
   std::uint64_t promptTokens = 0;      ///< computed in slices, recomputedTokens among them
   std::uint64_t recomputedTokens = 0;  ///< computed again: after preemptions, and what kRolling keeps
   runtime::MemoryUse memory;
+  std::uint64_t adapterBytes = 0;  ///< of loaded LoRA adapters, beside that
   std::int32_t kvBlocksUsed = 0;   ///< held by those who run
   std::int32_t kvBlocksKnown = 0;  ///< that a later request with the same beginning can take over
   std::int32_t kvBlocks = 0;
@@ -115,16 +118,26 @@ class Engine {
 
   /// Queues a request. `sink` is kept until its kFinished event. Errors: kInvalidArgument, kLimit (prompt
   /// longer than the context; both numbers in the sentence), kBusy (as many wait as may, or longer than
-  /// they may).
+  /// they may), and those of loadAdapter() where the request names adapters by their paths: it then waits for
+  /// the disk.
   virtual base::Result<RequestId> submit(Request request, std::shared_ptr<EventSink> sink) = 0;
   /// Takes effect within one step; unknown ids are ignored.
   virtual void cancel(RequestId request) = 0;
   virtual Stats stats() const = 0;
 
+  /// Loads a LoRA adapter, a GGUF file that was made for this model, or gives the one that was loaded from
+  /// this file before and has not changed since. It stays loaded while somebody holds it, and afterwards as
+  /// long as LoadOptions::adapterBytes allow. From any thread; waits for the disk. Errors: kNotFound, kIo,
+  /// kMalformed, kUnsupported (each sentence says what does not fit), kLimit (no room beside those in use).
+  virtual base::Result<std::shared_ptr<const LoadedAdapter>> loadAdapter(const std::filesystem::path& path) {
+    (void)path;
+    return base::Error(base::ErrorCode::kUnsupported, "This engine runs no adapters.");
+  }
+
   /// Writes what the cache knows of the beginning of `tokens` (a conversation's prompt) to a file, and makes
   /// it known again, in this process or a later one. Both return the number of tokens, in whole blocks, and
-  /// wait for the engine thread and the disk: not for a window's thread, and never from a sink. Errors: kIo,
-  /// kNotFound.
+  /// wait for the engine thread and the disk: not for a window's thread, and never from a sink. What was
+  /// computed with adapters is not among it. Errors: kIo, kNotFound.
   virtual base::Result<std::int32_t> saveState(std::vector<std::int32_t> tokens,
                                                const std::filesystem::path& path) = 0;
   virtual base::Result<std::int32_t> restoreState(const std::filesystem::path& path) = 0;

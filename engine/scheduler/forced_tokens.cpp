@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <span>
 #include <string>
+#include <string_view>
+
+#include "engine/grammar/control_text.h"
 
 namespace quern::engine::scheduler {
 namespace {
@@ -27,6 +30,21 @@ std::size_t firstOfLast(std::span<const std::int32_t> tokens, const tokenizer::T
   return have == bytes ? first : tokens.size();
 }
 
+/// The tokens of `bytes`, which are text, as the tokenizer writes them behind the answer so far.
+std::vector<std::int32_t> textTokens(const Sequence& sequence, const tokenizer::Tokenizer& tokenizer,
+                                     std::string_view bytes) {
+  const auto generated = static_cast<std::size_t>(sequence.generated());
+  const std::size_t context = std::min({kContext, generated, sequence.tokens.size()});
+  std::string text;
+  for (const std::int32_t token : std::span(sequence.tokens).last(context))
+    text += tokenizer.tokenBytes(token);
+  text += bytes;
+  const auto tokens = tokenizer.encode(text, {.addSpecial = false, .parseSpecial = false});
+  const bool dropsSpace = context == 0 && tokenizer.stripsLeadingSpace();
+  const std::size_t first = firstOfLast(tokens, tokenizer, bytes.size(), dropsSpace);
+  return {tokens.begin() + static_cast<std::ptrdiff_t>(first), tokens.end()};
+}
+
 }  // namespace
 
 std::vector<std::int32_t> forcedTokens(const Sequence& sequence, const tokenizer::Tokenizer& tokenizer,
@@ -35,19 +53,21 @@ std::vector<std::int32_t> forcedTokens(const Sequence& sequence, const tokenizer
   if (matcher == nullptr || most <= 0) return {};
   const grammar::ForcedText forced = matcher->forced(static_cast<std::size_t>(most) * kBytesPerToken);
   if (forced.bytes.empty()) return {};
-  const auto generated = static_cast<std::size_t>(sequence.generated());
-  const std::size_t context = std::min({kContext, generated, sequence.tokens.size()});
-  std::string text;
-  for (const std::int32_t token : std::span(sequence.tokens).last(context))
-    text += tokenizer.tokenBytes(token);
-  text += forced.bytes;
-  const auto tokens = tokenizer.encode(text, {.addSpecial = false, .parseSpecial = false});
-  const bool dropsSpace = context == 0 && tokenizer.stripsLeadingSpace();
-  const std::size_t first = firstOfLast(tokens, tokenizer, forced.bytes.size(), dropsSpace);
-  std::size_t end = tokens.size();
-  if (!forced.endsText && end > first) --end;
-  std::vector<std::int32_t> all(tokens.begin() + static_cast<std::ptrdiff_t>(first),
-                                tokens.begin() + static_cast<std::ptrdiff_t>(end));
+  // Up to the first control token; what is behind it the next step takes up.
+  const std::size_t control = forced.bytes.find(grammar::kControlBegin);
+  const std::string_view text = std::string_view(forced.bytes).substr(0, control);
+  std::vector<std::int32_t> all;
+  if (!text.empty()) all = textTokens(sequence, tokenizer, text);
+  const bool isWhole = text.empty() || !all.empty();
+  if (control == std::string::npos) {
+    // The last one's bytes may go on.
+    if (!forced.endsText && !all.empty()) all.pop_back();
+  } else if (const std::size_t end = forced.bytes.find(grammar::kControlEnd, control);
+             isWhole && end != std::string::npos) {
+    const std::string_view written = std::string_view(forced.bytes).substr(control + 1, end - control - 1);
+    const std::int32_t token = matcher->constraint().vocabulary().controlToken(written);
+    if (token >= 0) all.push_back(token);
+  }
   if (all.size() > static_cast<std::size_t>(most)) all.resize(static_cast<std::size_t>(most));
   return all;
 }

@@ -3,10 +3,13 @@
 #include <atomic>
 #include <future>
 
+#include "engine/base/text.h"
 #include "engine/gguf/file.h"
+#include "engine/model/adapter.h"
 #include "engine/model/architecture.h"
 #include "engine/model/classifier.h"
 #include "engine/model/program.h"
+#include "engine/scheduler/adapter_cache.h"
 #include "engine/scheduler/engine.h"
 #include "engine/scheduler/load_plan.h"
 #include "engine/scheduler/loop.h"
@@ -26,9 +29,14 @@ class LoadedEngine : public Engine {
         options_(std::move(options)),
         tokenizer_(std::move(tokenizer)),
         chatTemplate_(std::move(chatTemplate)),
+        adapters_(*executable, options_.adapterBytes),
         loop_(std::move(executable), tokenizer_, options_, std::move(extras)) {}
 
   base::Result<RequestId> submit(Request request, std::shared_ptr<EventSink> sink) override {
+    for (AdapterChoice& choice : request.adapters) {
+      if (choice.adapter) continue;
+      QUERN_ASSIGN(choice.adapter, adapters_.load(choice.path));
+    }
     return loop_.submit(std::move(request), std::move(sink));
   }
   base::Result<std::int32_t> saveState(std::vector<std::int32_t> tokens,
@@ -38,8 +46,15 @@ class LoadedEngine : public Engine {
   base::Result<std::int32_t> restoreState(const std::filesystem::path& path) override {
     return loop_.restoreState(path);
   }
+  base::Result<std::shared_ptr<const LoadedAdapter>> loadAdapter(const std::filesystem::path& path) override {
+    return adapters_.load(path);
+  }
   void cancel(RequestId request) override { loop_.cancel(request); }
-  Stats stats() const override { return loop_.stats(); }
+  Stats stats() const override {
+    Stats stats = loop_.stats();
+    stats.adapterBytes = adapters_.bytes();
+    return stats;
+  }
   const ModelInfo& info() const override { return info_; }
   const LoadOptions& options() const override { return options_; }
   std::string device() const override {
@@ -54,6 +69,7 @@ class LoadedEngine : public Engine {
   LoadOptions options_;
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer_;
   std::shared_ptr<const chat::Template> chatTemplate_;
+  AdapterCache adapters_;
   Loop loop_;
 };
 
@@ -106,6 +122,12 @@ base::Result<std::shared_ptr<Engine>> Engine::load(const std::filesystem::path& 
                                                    const LoadOptions& wanted,
                                                    const runtime::Progress& progress) {
   QUERN_ASSIGN(auto file, gguf::File::open(path));
+  if (model::isAdapter(*file)) {
+    return base::Error(base::ErrorCode::kUnsupported,
+                       "\"" + base::printable(path.string()) +
+                           "\" is a LoRA adapter and no model: load the model that it was made for, and the "
+                           "adapter beside it (quern run MODEL --lora FILE).");
+  }
   QUERN_ASSIGN(ModelInfo info, inspect(*file));
   QUERN_ASSIGN(const model::Program program, model::buildProgram(*file));
   info.isEncoder = !program.isCausal;

@@ -17,6 +17,8 @@ constexpr std::size_t kMostChoices = 256;
 constexpr std::size_t kMostStops = 64;
 constexpr std::size_t kLongestStop = 1024;
 constexpr std::size_t kLongestName = 256;
+/// Adapters are made for scales around 1; products with this one stay far within float32.
+constexpr int kLargestScale = 1000;
 /// A model that has been loaded for a question gets it within this time.
 constexpr auto kIdleBeforeMeasuring = std::chrono::milliseconds(300);
 
@@ -118,6 +120,16 @@ base::Result<void> Loop::check(const Request& request) const {
     }
     if (isEmbedding || !request.choices.empty()) {
       return invalid("A constraint makes sense only where an answer is made.");
+    }
+  }
+  if (request.adapters.size() > runtime::kMostAdapters) {
+    return invalid("At most " + number(runtime::kMostAdapters) + " adapters can be used at once.");
+  }
+  for (const AdapterChoice& choice : request.adapters) {
+    if (!choice.adapter) return invalid("The request names an adapter that was not loaded.");
+    if (!(std::abs(choice.scale) <= static_cast<float>(kLargestScale))) {
+      return invalid("An adapter's scale must be a number between " + number(kLargestScale) + " and -" +
+                     number(kLargestScale) + ".");
     }
   }
   QUERN_TRY(sampling::validate(request.sampling, vocabulary));

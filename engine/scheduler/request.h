@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -54,6 +55,16 @@ struct ReasoningLimit {
   std::vector<std::int32_t> closing;
 };
 
+struct LoadedAdapter;
+
+/// One of the LoRA adapters that a request is computed with.
+struct AdapterChoice {
+  std::filesystem::path path;  ///< of a GGUF adapter; submit() loads it where `adapter` is null
+  /// As Engine::loadAdapter() of the same engine gave it.
+  std::shared_ptr<const LoadedAdapter> adapter;
+  float scale = 1.0F;  ///< multiplies what it changes; 0: nothing
+};
+
 /// What to answer. The prompt is already rendered and tokenized (see Engine::tokenizer() and
 /// Engine::chatTemplate()).
 struct Request {
@@ -83,6 +94,9 @@ struct Request {
   /// (kEndOfTurn) where nothing more may follow; ended otherwise, it is the beginning of one that matches. An
   /// answer that no token of the vocabulary can go on with fails.
   std::shared_ptr<const grammar::Constraint> constraint;
+  /// At most runtime::kMostAdapters; what they change is added up in this order. Known beginnings serve only
+  /// requests with the same adapters and scales in the same order.
+  std::vector<AdapterChoice> adapters;
   bool reuse = true;      ///< take known beginnings from the cache; the answer is the same either way
   bool speculate = true;  ///< where it pays; the answer is the same either way
   /// Not kNone: no answer is made but a kEmbedding event, or with kRank a kScores event. The engine must be

@@ -53,8 +53,16 @@ void Scheduler::add(std::shared_ptr<Job> job) {
     job->droppedTokens = cut.tokens;
   }
   job->open = request.answers;
-  waiting_.add(std::make_shared<Sequence>(std::move(job), 0, tokenizer_));
+  const auto room = makeRoom(job->adapters);
+  const auto sequence = std::make_shared<Sequence>(std::move(job), 0, tokenizer_);
+  if (!room) return finish(sequence, FinishReason::kFailed, room.error());
+  waiting_.add(sequence);
   look();
+}
+
+base::Result<void> Scheduler::makeRoom(std::span<const runtime::AdapterUse> adapters) {
+  for (const auto& use : adapters) QUERN_TRY(executable_.makeRoomFor(*use.adapter));
+  return base::ok();
 }
 
 void Scheduler::step() {
@@ -167,7 +175,7 @@ bool Scheduler::couldFit(const Sequence& sequence) const {
 std::int32_t Scheduler::knownBlocks(const Sequence& sequence) const {
   if (!mayReuse(sequence)) return 0;
   std::int32_t held = 0;
-  BlockPool::Place at;
+  BlockPool::Place at = BlockPool::Place::at(sequence.job().root);
   for (std::int32_t index = 0;
        (index + 1) * kKvBlockTokens < static_cast<std::int32_t>(sequence.tokens.size()); ++index) {
     const auto block = pool_.find(at, sequence.tokensOf(index, kKvBlockTokens), classOf(sequence, index));

@@ -91,6 +91,7 @@ class Scheduler {
   using SequencePtr = std::shared_ptr<Sequence>;
   using Batch = std::vector<SequencePtr>;
 
+  base::Result<void> makeRoom(std::span<const runtime::AdapterUse> adapters);
   void removeGone();
   void admit();
   bool fits(const Sequence& sequence) const;
@@ -164,7 +165,7 @@ class Scheduler {
   std::vector<Proposal*> proposals_;
   std::vector<DraftModel::Ask> asks_;
 
-  std::deque<std::vector<std::int32_t>> rehearsals_;
+  std::deque<Request> rehearsals_;
   SequencePtr rehearsal_;
 };
 

@@ -202,6 +202,7 @@ void Scheduler::lay() {
     slice.firstPosition = sequence->computed;
     slice.blockTable = sequence->blocks;
     slice.isPrompt = sequence->computed < sequence->promptEnd;
+    slice.adapters = sequence->job().adapters;
     const bool isLast = begin + slice.tokens.size() == sequence->tokens.size();
     const bool isEmbedded = sequence->request().pooling != Pooling::kNone;
     slice.logitRows = isLast && !isEmbedded ? 1 : 0;
@@ -218,10 +219,8 @@ void Scheduler::rehearse() {
   time_ = now_();
   if (!rehearsal_) {
     if (rehearsals_.empty()) return;
-    Request request;
-    request.prompt = std::move(rehearsals_.front());
+    Request request = std::move(rehearsals_.front());
     rehearsals_.pop_front();
-    request.sampling.temperature = 0;
     rehearsal_ = std::make_shared<Sequence>(
         std::make_shared<Job>(RequestId{0}, std::move(request), nullptr, time_), 0, tokenizer_);
   }

@@ -181,7 +181,10 @@ void Scheduler::noteRehearsal(const Sequence& sequence) {
   const auto all = static_cast<std::int32_t>(sequence.tokens.size());
   if (all / kKvBlockTokens == sequence.promptEnd / kKvBlockTokens) return;
   if (rehearsals_.size() >= kMostRehearsals) rehearsals_.pop_front();
-  rehearsals_.push_back(sequence.tokens);
+  Request& next = rehearsals_.emplace_back();
+  next.prompt = sequence.tokens;
+  next.adapters = request.adapters;
+  next.sampling.temperature = 0;
 }
 
 }  // namespace quern::engine::scheduler

@@ -8,6 +8,7 @@
 #include <exception>
 #include <limits>
 
+#include "engine/scheduler/adapter_cache.h"
 #include "engine/scheduler/logprobs.h"
 
 namespace quern::engine::scheduler {
@@ -35,6 +36,17 @@ base::Error tooAmbiguous() {
 }
 
 }  // namespace
+
+Job::Job(RequestId number, Request what, std::shared_ptr<EventSink> to, Clock::time_point at)
+    : id(number), request(std::move(what)), submitted(at), sink(std::move(to)) {
+  for (const AdapterChoice& choice : request.adapters) {
+    if (choice.scale == 0.0F) continue;
+    QUERN_CHECK(choice.adapter != nullptr, "a request's adapters are loaded before it comes in");
+    adapters.push_back({choice.adapter->compiled.get(), choice.scale});
+    const ModelHash& hash = choice.adapter->hash;
+    root = root.dependingOn(hash.high, hash.low, std::bit_cast<std::uint32_t>(choice.scale));
+  }
+}
 
 void Job::emit(const Event& event) {
   if (!sink || sinkFailed) return;
@@ -67,6 +79,7 @@ Sequence::Sequence(std::shared_ptr<Job> job, std::int32_t answer,
       stops_(job_->request.stop),
       reasoning_(job_->request.reasoning) {
   usage_.promptTokens = promptEnd;
+  place = BlockPool::Place::at(job_->root);
   if (answer == 0) reserved = request().answers;
   if (!job_->wantsAnswer()) return;
   sampler_ = std::make_unique<sampling::Sampler>(seeded(request().sampling, answer),
@@ -141,7 +154,7 @@ void Sequence::preempted() {
 void Sequence::beginAnew() {
   reached = std::max(reached, computed);
   computed = published = 0;
-  place = {};
+  place = BlockPool::Place::at(job_->root);
   if (proposer) proposer->restart();
 }
 

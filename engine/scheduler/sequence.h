@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/grammar/constraint.h"
+#include "engine/runtime/backend.h"
 #include "engine/sampling/sampler.h"
 #include "engine/scheduler/block_pool.h"
 #include "engine/scheduler/proposer.h"
@@ -30,8 +31,7 @@ inline double millisecondsBetween(Clock::time_point from, Clock::time_point to) 
 
 /// A request: what its answers have in common. Engine thread only but for `cancelled`.
 struct Job {
-  Job(RequestId number, Request what, std::shared_ptr<EventSink> to, Clock::time_point at)
-      : id(number), request(std::move(what)), submitted(at), sink(std::move(to)) {}
+  Job(RequestId number, Request what, std::shared_ptr<EventSink> to, Clock::time_point at);
 
   const RequestId id;
   Request request;
@@ -43,6 +43,9 @@ struct Job {
   std::int32_t open = 1;                             ///< answers that are not finished
   std::int32_t generated = 0;                        ///< tokens of all answers
   std::int32_t droppedFirst = 0, droppedTokens = 0;  ///< of the prompt, by its overflow
+
+  std::vector<runtime::AdapterUse> adapters;  ///< the request's, without those that change nothing
+  BlockKey root;                              ///< that its blocks begin from; the adapters' name
 
   Usage ended;  ///< what the finished answers had, summed up
 

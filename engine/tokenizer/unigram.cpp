@@ -22,6 +22,23 @@ constexpr float kUnknownPenalty = 10.0F;
 /// Longer texts are cut at the next space behind this.
 constexpr std::size_t kWindowBytes = std::size_t{1} << 18;
 
+/// Unicode's White_Space (PropList.txt), in UTF-8.
+constexpr std::string_view kWhite[] = {
+    "\t",           "\n",           "\v",           "\f",           "\r",           " ",
+    "\xC2\x85",     "\xC2\xA0",     "\xE1\x9A\x80", "\xE2\x80\x80", "\xE2\x80\x81", "\xE2\x80\x82",
+    "\xE2\x80\x83", "\xE2\x80\x84", "\xE2\x80\x85", "\xE2\x80\x86", "\xE2\x80\x87", "\xE2\x80\x88",
+    "\xE2\x80\x89", "\xE2\x80\x8A", "\xE2\x80\xA8", "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F",
+    "\xE3\x80\x80"};
+
+std::string_view withoutWhiteEnd(std::string_view text) {
+  while (true) {
+    const auto white = std::find_if(std::begin(kWhite), std::end(kWhite),
+                                    [&](std::string_view one) { return text.ends_with(one); });
+    if (white == std::end(kWhite)) return text;
+    text.remove_suffix(white->size());
+  }
+}
+
 class UnigramTokenizer : public TokenizerBase {
  public:
   UnigramTokenizer(Vocabulary vocabulary, SpecialSplitter splitter, Charsmap charsmap, bool mergesSpaces)
@@ -79,18 +96,22 @@ class UnigramTokenizer : public TokenizerBase {
   };
 
   /// Runs of spaces become one and those at both ends go, where the model wants it; then the space in front.
+  /// What is white in another way goes from the end, too, as transformers has it ("Strip"): the tables of
+  /// most models have made spaces of it before, so that it can be seen only where there is none.
   std::string spaced(const std::string& text) const {
     std::string out;
     out.reserve(text.size() + 1);
     if (!mergesSpaces_) {
       out = text;
     } else {
-      for (const char c : text) {
+      for (const char c : withoutWhiteEnd(text)) {
         if (c != ' ' || (!out.empty() && out.back() != ' ')) out += c;
       }
       if (!out.empty() && out.back() == ' ') out.pop_back();
     }
-    if (vocabulary_.addSpacePrefix && !out.empty()) out.insert(out.begin(), ' ');
+    // A text that begins with the marker itself has its space, as tokenizers' Metaspace sees it.
+    const bool hasPrefix = out.starts_with(kSpaceMarker);
+    if (vocabulary_.addSpacePrefix && !out.empty() && !hasPrefix) out.insert(out.begin(), ' ');
     return out;
   }
 

@@ -7,7 +7,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "engine/model/architecture.h"
 #include "tests/bench/synthetic/model.h"
+#include "tests/support/crafted_adapter.h"
 #include "tests/support/environment.h"
 #include "tests/support/folder.h"
 #include "tests/support/program.h"
@@ -220,6 +222,52 @@ TEST_F(CommandLine, BenchSpeaksJsonCsvAndText) {
   EXPECT_NE(text.out.find("first token after"), std::string::npos) << text.out;
   EXPECT_NE(text.out.find("OF LIMIT"), std::string::npos) << text.out;
   EXPECT_TRUE(text.err.empty()) << text.err;  // no progress line where stderr is no terminal
+}
+
+TEST_F(CommandLine, AnAdapterIsShownAndChangesAnswers) {
+  const auto model = folder_ / "m.gguf";
+  ASSERT_TRUE(bench::writeModel(model, bench::findPreset("tiny")->shape, bench::Mix::kQ8_0, 1));
+  const auto file = *engine::gguf::File::open(model);
+  const auto program = *engine::model::buildProgram(*file);
+  const auto adapter = folder_ / "style.gguf";
+  test::adapterOfAll(*file, program, 4, 1).write(adapter);
+
+  const Outcome shown = quern({"show", adapter.string()});
+  ASSERT_EQ(shown.code, 0) << shown.err;
+  EXPECT_NE(shown.out.find("adapter (lora), for a model of the architecture \"llama\""), std::string::npos)
+      << shown.out;
+  const auto facts = nlohmann::json::parse(quern({"show", adapter.string(), "--json"}).out);
+  EXPECT_EQ(facts["adapter"]["alpha"], 6);
+  EXPECT_EQ(facts["adapter"]["most_rank"], 4);
+  EXPECT_EQ(facts["adapter"]["matrices"], 2 * 7 + 1);
+  EXPECT_FALSE(facts.contains("layers"));
+
+  const auto answer = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"run", model.string(), "hello", "--temp",
+                                          "0",   "-n",           "12",    "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Outcome outcome = quern(arguments);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return nlohmann::json::parse(outcome.out)["tokens"];
+  };
+  const auto plain = answer({});
+  const auto adapted = answer({"--lora", adapter.string()});
+  EXPECT_NE(adapted, plain);
+  EXPECT_EQ(answer({"--lora", adapter.string() + ":0"}), plain);
+  EXPECT_EQ(answer({"--lora", adapter.string() + ":1.0"}), adapted);
+  EXPECT_NE(answer({"--lora", adapter.string(), "--lora", adapter.string() + ":-0.5"}), adapted);
+
+  const std::vector<std::string> embed = {"embed", "-m", model.string()};
+  const Outcome vector = quern(embed, "hello\n");
+  ASSERT_EQ(vector.code, 0) << vector.err;
+  const Outcome other = quern({"embed", "-m", model.string(), "--lora", adapter.string()}, "hello\n");
+  ASSERT_EQ(other.code, 0) << other.err;
+  EXPECT_NE(other.out, vector.out);
+
+  expectFailure({"run", model.string(), "hello", "--lora", (folder_ / "none.gguf").string()}, 1, "none.gguf");
+  expectFailure({"run", model.string(), "hello", "--lora", model.string()}, 1, "is no adapter");
+  expectFailure({"run", model.string(), "hello", "--lora", ":0.5"}, 1, "FILE:SCALE");
+  expectFailure({"run", adapter.string(), "hello"}, 1, "is a LoRA adapter and no model");
 }
 
 TEST_F(CommandLine, WithoutADisplayTheChatIsInTheTerminal) {

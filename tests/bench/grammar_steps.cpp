@@ -1,7 +1,8 @@
 // What a step under a grammar costs: grammar_steps VOCABULARY.gguf
 //
 // JSON texts of a fixed seed are tokenized and read under GBNF's JSON grammar as an engine would: before each
-// token the mask, then the token. Times are of the mask and the token together, without the sampler.
+// token the mask, then the token. Times are of the mask and the token together, without the sampler. The same
+// for free text of an answer that may call tools, in two families' forms.
 
 #include <algorithm>
 #include <chrono>
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/answer/call_grammar.h"
 #include "engine/gguf/file.h"
 #include "engine/grammar/constraint.h"
 #include "engine/grammar/gbnf.h"
@@ -105,6 +107,38 @@ void print(const char* what, const Reading& reading) {
               at(0.5), at(0.99), reading.steps.back(), reading.isRight ? "" : "  (a text was refused!)");
 }
 
+/// Text up to a call, which may be anything but a marker.
+void runFreeText(const engine::tokenizer::Tokenizer& tokenizer,
+                 const std::shared_ptr<const VocabularyIndex>& vocabulary) {
+  std::vector<engine::answer::Tool> tools;
+  for (int i = 0; i < 8; ++i) {
+    tools.push_back(
+        {"tool_" + std::to_string(i), "",
+         nlohmann::ordered_json::parse(R"({"type": "object", "properties": {"path": {"type": "string"},
+                       "count": {"type": "integer"}, "mode": {"enum": ["r", "w"]}}, "required": ["path"]})")});
+  }
+  std::mt19937 random(12);
+  std::vector<std::vector<std::int32_t>> texts;
+  for (int i = 0; i < 200; ++i) {
+    std::string text = i % 4 == 0 ? randomJson(random, 3).dump() : randomText(random);
+    for (int word = 0; word < 10; ++word) text += " " + randomText(random) + (word % 5 == 0 ? " <b>\n" : ",");
+    texts.push_back(tokenizer.encode(text, {false, false}));
+  }
+  for (const char* family : {"hermes", "generic"}) {
+    const engine::answer::AnswerForm form{engine::answer::findToolForm(family),
+                                          engine::answer::findReasoningForm("think")};
+    const auto began = Clock::now();
+    const auto grammar = callGrammar(form, tools, {});
+    const auto constraint = grammar ? Constraint::compile(*grammar, vocabulary) : grammar.error();
+    if (!constraint)
+      return static_cast<void>(std::fprintf(stderr, "%s\n", constraint.error().describe().c_str()));
+    std::printf("calls as %s, 8 tools: compiled in %.2f ms, %zu states\n", family, microseconds(began) / 1000,
+                (*constraint)->automaton().states());
+    print("free text, cold", read(*constraint, texts));
+    print("free text, warm", read(*constraint, texts));
+  }
+}
+
 int run(const char* path) {
   const auto file = engine::gguf::File::open(path);
   if (!file) return std::fprintf(stderr, "%s\n", file.error().describe().c_str()), 1;
@@ -143,6 +177,7 @@ int run(const char* path) {
   const auto partly = Constraint::compile(*grammar, vocabulary);
   (void)(*partly)->warm(std::chrono::milliseconds(40));
   print("as the cache hands it out", read(*partly, texts));
+  runFreeText(**tokenizer, vocabulary);
   return 0;
 }
 

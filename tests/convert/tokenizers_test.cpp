@@ -75,7 +75,7 @@ TEST_P(Tokenizers, GiveTheIdsOfHuggingFace) {
 
 INSTANTIATE_TEST_SUITE_P(All, Tokenizers,
                          testing::Values("gpt2", "smollm", "llama3", "qwen2", "gpt-4o", "deepseek-v3",
-                                         "llama", "gemma", "bert", "bert-cased"),
+                                         "llama", "gemma", "unigram", "bert", "bert-cased"),
                          [](const auto& test) {
                            std::string name = test.param;
                            std::replace(name.begin(), name.end(), '-', '_');

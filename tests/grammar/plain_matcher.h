@@ -51,6 +51,8 @@ class PlainMatcher {
         return repeat(expr, from);
       case ExprKind::kRule:
         return ends(grammar_.rules[static_cast<std::size_t>(expr.rule)].body, from);
+      case ExprKind::kStates:
+        break;  // no notation writes them
     }
     return {};
   }

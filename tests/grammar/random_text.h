@@ -54,6 +54,8 @@ class RandomText {
         return expr.least == 0 ? 0 : most;
       case ExprKind::kRule:
         return std::min(kNone, height(grammar_.rules[static_cast<std::size_t>(expr.rule)].body) + 1);
+      case ExprKind::kStates:
+        break;  // no notation writes them
     }
     return kNone;
   }
@@ -99,6 +101,8 @@ class RandomText {
       }
       case ExprKind::kRule:
         write(grammar_.rules[static_cast<std::size_t>(expr.rule)].body, depth + 1);
+        break;
+      case ExprKind::kStates:
         break;
     }
   }

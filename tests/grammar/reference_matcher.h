@@ -76,6 +76,8 @@ class ReferenceMatcher {
       }
       case Kind::kRule:
         return match(grammar_.rules[static_cast<std::size_t>(expr.rule)].body, at);
+      case Kind::kStates:
+        break;  // no notation writes them
     }
     return found;
   }

@@ -6,6 +6,7 @@
 
 #include <random>
 
+#include "engine/grammar/control_text.h"
 #include "tests/grammar/matchers.h"
 #include "tests/grammar/random_grammar.h"
 
@@ -130,6 +131,53 @@ TEST(TokenMasks, FirstTokenMayHaveTheSpaceThatIsDroppedThere) {
   // Later tokens are what they are.
   EXPECT_EQ(allowedBy(matcher),
             (std::vector<std::int32_t>{' ', spaced, shorter, vocabulary->endTokens().front()}));
+}
+
+TEST(TokenMasks, AllowControlTokensOnlyWhereTheyAreNamed) {
+  // A control token, its letters, a token that begins like one, and bytes that no text has.
+  const auto vocabulary = vocabularyOf(
+      {controlBytes("<a>"), "<a>", std::string{kControlBegin} + "<a", "x" + std::string{kControlEnd}});
+  const std::int32_t control = 256, letters = 257;
+  EXPECT_EQ(vocabulary->controlToken("<a>"), control);
+  EXPECT_EQ(vocabulary->controlToken("<b>"), -1);
+  GrammarBuilder builder;
+  const ExprId named = builder.sequence({builder.literal("x"), builder.control("<a>"), builder.literal("y")});
+  const auto grammar = std::move(builder).finish(named);
+  ASSERT_TRUE(grammar);
+  Matcher matcher(constraintOf(*grammar, vocabulary));
+  ASSERT_TRUE(matcher.accept('x'));
+  EXPECT_EQ(allowedBy(matcher), std::vector<std::int32_t>{control});
+  EXPECT_EQ(matcher.forced(100).bytes, controlBytes("<a>") + "y");
+  ASSERT_TRUE(matcher.accept(control));
+  EXPECT_EQ(allowedBy(matcher), std::vector<std::int32_t>{'y'});
+  Matcher spelled = matcherOf("root ::= \"x\" \"<a>\"", vocabulary);
+  ASSERT_TRUE(spelled.accept('x'));
+  EXPECT_EQ(allowedBy(spelled), (std::vector<std::int32_t>{'<', letters}));
+  Matcher any = matcherOf("root ::= [^x]*", vocabulary);
+  const auto allowed = allowedBy(any);
+  for (const std::int32_t token : {control, 0xFE, 0xFF, 258, 259}) {
+    EXPECT_FALSE(std::binary_search(allowed.begin(), allowed.end(), token)) << token;
+  }
+}
+
+TEST(TokenMasks, AreWhatIsRightInRootsThatMayEndAnywhere) {
+  const auto vocabulary = vocabularyOf({"abab", "aab", "ba", "bab", "abcd"});
+  Matcher matcher = matcherOf("root ::= (\"ab\" | \"c\")* tail?\ntail ::= \"aa\" tail? \"b\"", vocabulary);
+  for (const char c : std::string("abcabaa")) {
+    ASSERT_EQ(allowedBy(matcher), triedOneByOne(matcher));
+    ASSERT_TRUE(matcher.accept(c));
+  }
+  ASSERT_EQ(allowedBy(matcher), triedOneByOne(matcher));
+}
+
+TEST(Grammar, RefusesLiteralsWithBytesThatNoTextHas) {
+  for (const char byte : {kControlBegin, kControlEnd}) {
+    GrammarBuilder builder;
+    const ExprId root = builder.literal(std::string("a") + byte);
+    const auto grammar = std::move(builder).finish(root);
+    ASSERT_FALSE(grammar);
+    EXPECT_NE(grammar.error().message().find("0xF"), std::string::npos);
+  }
 }
 
 TEST(TokenMasks, NeverAllowTokensLongerThanAWalkIsDeep) {

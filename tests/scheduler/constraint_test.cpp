@@ -7,6 +7,7 @@
 
 #include "engine/grammar/constraint.h"
 #include "engine/grammar/gbnf.h"
+#include "engine/scheduler/forced_tokens.h"
 #include "tests/scheduler/driven.h"
 
 namespace quern::engine::scheduler {
@@ -128,6 +129,35 @@ TEST(Constraint, KeepsGuessesFromChangingTheAnswer) {
   // Most of the text has no alternative, and is read in a few steps.
   EXPECT_LT(runs[1] * 2, runs[0]) << drafted << " drafted, " << right << " right";
   EXPECT_GT(right, 100);
+}
+
+/// Bytes, of which one is a control token.
+class CallTokenizer final : public ByteTokenizer {
+ public:
+  static constexpr std::int32_t kCall = 1;
+  std::string tokenBytes(tokenizer::TokenId token, bool special) const override {
+    if (token == kCall) return special ? "<call>" : "";
+    return ByteTokenizer::tokenBytes(token, special);
+  }
+  tokenizer::TokenKind kind(tokenizer::TokenId token) const override {
+    return token == kCall ? tokenizer::TokenKind::kControl : ByteTokenizer::kind(token);
+  }
+};
+
+TEST(Constraint, JumpsOverControlTokens) {
+  const auto tokenizer = std::make_shared<CallTokenizer>();
+  grammar::GrammarBuilder builder;
+  const auto root =
+      builder.sequence({builder.literal("ab"), builder.control("<call>"), builder.literal("cd")});
+  const auto made = std::move(builder).finish(root);
+  ASSERT_TRUE(made);
+  Request request = greedy(promptOf(3, 20), 100);
+  request.constraint =
+      *grammar::Constraint::compile(*made, std::make_shared<grammar::VocabularyIndex>(tokenizer));
+  const Sequence sequence(std::make_shared<Job>(1, request, nullptr, Clock::now()), 0, tokenizer);
+  EXPECT_EQ(forcedTokens(sequence, *tokenizer, 10),
+            (std::vector<std::int32_t>{'a', 'b', CallTokenizer::kCall}));
+  EXPECT_EQ(forcedTokens(sequence, *tokenizer, 2), (std::vector<std::int32_t>{'a', 'b'}));
 }
 
 TEST(Constraint, GivesEachOfSeveralAnswersItsOwnWay) {

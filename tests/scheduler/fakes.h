@@ -6,12 +6,14 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <bit>
 #include <condition_variable>
 #include <cstring>
 #include <functional>
 #include <mutex>
 #include <string>
 
+#include "engine/gguf/file.h"
 #include "engine/scheduler/loop.h"
 
 namespace quern::engine::scheduler {
@@ -60,6 +62,28 @@ inline std::int32_t letterOf(const std::vector<std::int32_t>& context) {
 /// marked.
 inline constexpr std::int32_t kDecodedMark = 1 << 16;
 
+/// What an adapter does to the fake model: it leaves a mark in the cache beside each token.
+class FakeAdapter : public runtime::Adapter {
+ public:
+  explicit FakeAdapter(std::uint32_t number, std::uint64_t bytes = 100) : number_(number), bytes_(bytes) {}
+  std::uint64_t sizeBytes() const override { return bytes_; }
+  std::uint32_t number() const { return number_; }
+
+ private:
+  std::uint32_t number_;
+  std::uint64_t bytes_;
+};
+/// Hangs on all adapters, their scales and their order; above kDecodedMark.
+inline std::int32_t markOf(std::span<const runtime::AdapterUse> adapters) {
+  if (adapters.empty()) return 0;
+  std::uint32_t hash = 2166136261U;
+  for (const auto& use : adapters) {
+    hash = (hash ^ static_cast<const FakeAdapter*>(use.adapter)->number()) * 16777619U;
+    hash = (hash ^ std::bit_cast<std::uint32_t>(use.scale)) * 16777619U;
+  }
+  return static_cast<std::int32_t>((1 + (hash >> 8) % 4000) << 17);
+}
+
 /// The hidden state of a context's last token: it hangs on every token before it.
 inline constexpr std::int32_t kHiddenWidth = 6;
 inline std::vector<float> hiddenOf(const std::vector<std::int32_t>& context) {
@@ -105,6 +129,7 @@ struct Control {
   /// When false, a decoded token leaves token + kDecodedMark in the cache, so that a script sees who took the
   /// one for the other.
   bool promptsAreDecodes = true;
+  std::uint64_t largestAdapter = 10000;
   bool readsWholeTexts = false;  ///< an encoder: every slice must be a whole text, and wants no logits
 
   std::mutex mutex;
@@ -197,6 +222,16 @@ class FakeExecutable : public runtime::Executable {
     std::memcpy(&cells_.at(block * static_cast<std::size_t>(runtime::kKvBlockTokens)), from.data(),
                 from.size());
   }
+  /// The number of an adapter is the size of its file, and so is what it takes.
+  base::Result<std::shared_ptr<const runtime::Adapter>> compileAdapter(
+      const gguf::File& file) const override {
+    return std::shared_ptr<const runtime::Adapter>(
+        std::make_shared<FakeAdapter>(static_cast<std::uint32_t>(file.sizeBytes()), file.sizeBytes()));
+  }
+  base::Result<void> makeRoomFor(const runtime::Adapter& adapter) override {
+    if (adapter.sizeBytes() <= control_->largestAdapter) return base::ok();
+    return base::Error(base::ErrorCode::kOutOfMemory, "The adapter is too large for this test.");
+  }
   runtime::MemoryUse memory() const override { return {1000, 100, 10}; }
   std::uint64_t bytesPerToken(std::int32_t position) const override {
     return 1000 + static_cast<std::uint64_t>(position);
@@ -220,7 +255,7 @@ class FakeExecutable : public runtime::Executable {
     for (std::int32_t i = 0; i < count; ++i) {
       const bool marked = !slice.isPrompt && !control_->promptsAreDecodes;
       cell(slice, slice.firstPosition + i) =
-          slice.tokens[static_cast<std::size_t>(i)] + (marked ? kDecodedMark : 0);
+          slice.tokens[static_cast<std::size_t>(i)] + (marked ? kDecodedMark : 0) + markOf(slice.adapters);
     }
     for (std::int32_t row = count - slice.logitRows; row < count; ++row) {
       rows_.emplace_back(kVocabulary, 0.0F);

@@ -172,6 +172,72 @@ TEST(ApiGone, AServiceThatEndsEndsWhatRuns) {
   EXPECT_TRUE(status == 503 || status == 200) << status;
 }
 
+TEST(ApiCache, AnswersTheSameQuestionOnce) {
+  ServiceOptions options;
+  options.answerCacheBytes = 1 << 20;
+  Kitchen kitchen("<think>Hm.</think>Hello", options);
+  const auto runs = [&] {
+    const std::lock_guard lock(kitchen.control->mutex);
+    return kitchen.control->runs;
+  };
+  const auto ask = [&](const Json& body, const std::string& caller = "", const char* control = nullptr) {
+    HttpRequest request;
+    request.method = "POST";
+    request.path = "/v1/chat/completions";
+    request.body = body.dump();
+    request.caller.id = caller;
+    if (control != nullptr) request.headers.push_back({"cache-control", control});
+    return kitchen.send(std::move(request))->wait();
+  };
+  const Json first = parsed(ask(chat()));
+  EXPECT_FALSE(first["usage"]["quern"]["response_cache"].get<bool>());
+  const auto before = runs();
+  const Json second = parsed(ask(chat()));
+  EXPECT_EQ(runs(), before) << "it was computed again";
+  EXPECT_TRUE(second["usage"]["quern"]["response_cache"].get<bool>());
+  EXPECT_EQ(second["choices"], first["choices"]);
+  EXPECT_EQ(second["usage"]["completion_tokens"], first["usage"]["completion_tokens"]);
+  std::string streamed;
+  for (const Json& event : eventsOf(ask(chat({{"stream", true}}))))
+    streamed += event["choices"][0]["delta"].value("content", "");
+  EXPECT_EQ(streamed, "Hello");
+  EXPECT_EQ(runs(), before);
+  // Whatever differs is another question.
+  for (const Json& other : {chat({{"max_tokens", 3}}), chat({{"stop", "z"}}), chat({{"top_k", 3}}),
+                            chat({{"n", 2}}), chat({{"messages", userSays("Ho")}})}) {
+    const auto computed = runs();
+    ask(other);
+    EXPECT_GT(runs(), computed) << other;
+  }
+  auto computed = runs();
+  ask(chat(), "another");
+  EXPECT_GT(runs(), computed) << "another caller's answer";
+  computed = runs();
+  ask(chat(), "", "no-store");
+  EXPECT_GT(runs(), computed);
+  computed = runs();
+  ask(chat({{"temperature", 1}}));
+  ask(chat({{"temperature", 1}}));
+  const auto random = runs() - computed;
+  EXPECT_GT(random, 10) << "an answer by chance was kept";
+  EXPECT_NE(kitchen.get("/metrics").body.find("quern_response_cache_hits_total{model_name=\"fake\"} 2"),
+            std::string::npos);
+}
+
+TEST(ApiCache, StaysBelowItsLimit) {
+  AnswerCache cache(10000);
+  for (int i = 0; i < 100; ++i) {
+    KeptAnswer kept;
+    scheduler::Event event;
+    event.text = std::string(500, 'x');
+    kept.events.push_back(event);
+    cache.keep("key " + std::to_string(i), {kept});
+    EXPECT_LE(cache.bytes(), 10000U);
+  }
+  EXPECT_EQ(cache.find("key 0"), nullptr);
+  EXPECT_NE(cache.find("key 99"), nullptr);
+}
+
 /// The number behind a line of the counters' page.
 double counted(const std::string& page, const std::string& line) {
   const std::size_t at = page.find("\n" + line + " ");

@@ -185,7 +185,7 @@ TEST(ApiOllama, GeneratesAndTellsOfModels) {
   const HttpResponse missing = kitchen.ask("/api/show", {{"model", "other"}});
   EXPECT_EQ(missing.status, 404);
   EXPECT_TRUE(parsed(missing)["error"].is_string());
-  EXPECT_EQ(kitchen.ask("/api/pull", {{"model", "other"}}).status, 501);
+  EXPECT_EQ(kitchen.ask("/api/pull", {{"model", "other"}}).status, 403);
 }
 
 TEST(ApiEmbeddings, ComeAsNumbersAndAsBase64) {

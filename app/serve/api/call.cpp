@@ -97,6 +97,8 @@ void Call::withModel(const std::string& name, std::function<void(engine::schedul
     return;
   }
   modelName_ = model->name;
+  modelIdentity_ =
+      model->path.string() + " " + std::to_string(model->sizeBytes) + " " + std::to_string(model->modifiedMs);
   const auto self = shared_from_this();
   engine::scheduler::AcquireOptions options;
   options.roomWait = service_.options().roomWait;

@@ -61,6 +61,8 @@ class Call : public std::enable_shared_from_this<Call> {
   void guarded(const std::function<void()>& task);
   /// What the model that withModel() found is called.
   const std::string& modelName() const { return modelName_; }
+  /// … and which file that is, as it is now.
+  const std::string& modelIdentity() const { return modelIdentity_; }
 
  private:
   Service& service_;
@@ -68,6 +70,7 @@ class Call : public std::enable_shared_from_this<Call> {
   const std::shared_ptr<Responder> responder_;
   const ApiStyle style_;
   std::string modelName_;
+  std::string modelIdentity_;
   std::atomic<bool> isOver_{false};
   std::atomic<bool> hasBegun_{false};
   mutable std::mutex mutex_;

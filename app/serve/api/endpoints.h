@@ -29,7 +29,7 @@ Handler ollamaTags(Service& service);
 Handler ollamaShow(Service& service);
 Handler ollamaPs(Service& service);
 Handler ollamaVersion(Service& service);
-/// What Quern does not do for others: 501 with `sentence`.
+/// What Quern does not do for others: 403 with `sentence`.
 Handler ollamaRefused(Service& service, std::string sentence);
 
 // llama.cpp's

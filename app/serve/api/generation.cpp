@@ -50,6 +50,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   void prepare(Lease lease);
   void compile(Prepared prepared);
   void submit(Prepared prepared);
+  bool answerFromCache(const Prepared& prepared);
   void setUp(const Prepared& prepared);
   void takeTokens(std::size_t index, const Event& event);
   void end(std::size_t index, const Event& event);
@@ -66,6 +67,8 @@ class Generation : public std::enable_shared_from_this<Generation> {
   std::mutex mutex_;
   Progress progress_;
   std::vector<Submission> submissions_;
+  std::optional<std::string> cacheKey_;  ///< where the answer is to be kept
+  KeptAnswers kept_;
   std::mutex idsMutex_;  ///< alone, as who goes may be noticed while an event is written
   std::vector<RequestId> ids_;
   std::weak_ptr<Engine> engine_;
@@ -148,6 +151,7 @@ void Generation::submit(Prepared prepared) {
     lease = std::move(lease_);
     engine_ = lease;
   }
+  if (answerFromCache(prepared)) return;
   const std::size_t count = submissions_.size();
   for (std::size_t i = 0; i < count; ++i) {
     Request request = prepared.request;
@@ -176,6 +180,28 @@ void Generation::submit(Prepared prepared) {
   });
 }
 
+/// True: there is an earlier answer to the same, and it has been told.
+bool Generation::answerFromCache(const Prepared& prepared) {
+  AnswerCache& cache = call_->service().answers();
+  if (!cache.isOn() || call_->request().header("cache-control").find("no-store") != std::string_view::npos)
+    return false;
+  cacheKey_ = answerKey(call_->modelIdentity(), call_->request().caller.id,
+                        prepared.constraint ? prepared.constraint->key : std::string(), prepared.request,
+                        prepared.prompts, plan_.answers);
+  if (!cacheKey_) return false;
+  const auto known = cache.find(*cacheKey_);
+  if (!known || known->size() != submissions_.size()) {
+    kept_.resize(submissions_.size());
+    return false;
+  }
+  cacheKey_.reset();
+  progress_.isFromCache = true;
+  for (std::size_t i = 0; i < known->size(); ++i) {
+    for (const Event& event : (*known)[i].events) onEvent(i, event);
+  }
+  return true;
+}
+
 void Generation::cancelAll() {
   const auto engine = engine_.lock();
   if (!engine) return;
@@ -193,6 +219,7 @@ void Generation::onEvent(std::size_t submission, const Event& event) {
     const std::lock_guard lock(mutex_);
     Submission& one = submissions_[submission];
     const std::size_t index = one.firstAnswer + static_cast<std::size_t>(event.answer);
+    if (cacheKey_) keepEvent(kept_[submission], event);
     switch (event.kind) {
       case Event::Kind::kTokens:
         if (isOver_) break;
@@ -223,8 +250,8 @@ void Generation::takeTokens(std::size_t index, const Event& event) {
   answer.text += event.text;
   answer.tokens.insert(answer.tokens.end(), event.tokens.begin(), event.tokens.end());
   const auto now = std::chrono::steady_clock::now();
-  if (lastTokens_ != std::chrono::steady_clock::time_point{} && progress_.answers.size() == 1 &&
-      !event.tokens.empty()) {
+  if (!progress_.isFromCache && lastTokens_ != std::chrono::steady_clock::time_point{} &&
+      progress_.answers.size() == 1 && !event.tokens.empty()) {
     call_->service().metrics().betweenTokens(
         progress_.model, std::chrono::duration<double>(now - lastTokens_).count(), event.tokens.size());
   }
@@ -270,6 +297,7 @@ void Generation::note(FinishReason reason) {
   facts.firstTokenMs = progress_.timings.firstTokenMs;
   facts.finish = finishReasonKey(reason);
   call_->note(facts);
+  if (progress_.isFromCache) return call_->service().metrics().answeredFromCache(progress_.model);
   call_->service().metrics().finished(progress_.model, facts.finish, progress_.usage, progress_.timings,
                                       std::chrono::steady_clock::now() - call_->request().arrived);
 }
@@ -295,6 +323,11 @@ void Generation::endAll(const Event& event, std::size_t submission) {
   if (!std::all_of(submissions_.begin(), submissions_.end(), [](const auto& one) { return one.isDone; }))
     return;
   isOver_ = true;
+  // What time or memory cut short says nothing of the next time.
+  const bool isWhole = std::all_of(progress_.answers.begin(), progress_.answers.end(), [](const auto& one) {
+    return one.reason != FinishReason::kDeadline && one.reason != FinishReason::kCancelled;
+  });
+  if (cacheKey_ && isWhole) call_->service().answers().keep(*cacheKey_, std::move(kept_));
   note(progress_.answers.back().reason);
   if (plan_.isStreamed) return writer_->finish(*call_, progress_);
   // Nothing touches progress_ any more.

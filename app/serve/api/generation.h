@@ -63,6 +63,7 @@ struct Progress {
   engine::scheduler::Usage usage;  ///< of all prompts together
   engine::scheduler::Timings timings;
   std::shared_ptr<const engine::tokenizer::Tokenizer> tokenizer;
+  bool isFromCache = false;  ///< an earlier answer to the same
 };
 
 /// What an event has added to an answer.

@@ -152,7 +152,7 @@ Handler ollamaVersion(Service& service) {
 Handler ollamaRefused(Service& service, std::string sentence) {
   return withoutBody(service, ApiStyle::kOllama,
                      [sentence = std::move(sentence)](const std::shared_ptr<Call>& call) {
-                       call->fail(ApiError{501, "not_supported", sentence, {}, 0});
+                       call->fail(ApiError{403, "not_supported", sentence, {}, 0});
                      });
 }
 

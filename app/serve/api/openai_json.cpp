@@ -17,7 +17,8 @@ Json entryJson(const engine::tokenizer::Tokenizer& tokenizer, const engine::sche
 
 Json quernJson(const Progress& progress) {
   const auto& timings = progress.timings;
-  return {{"tokens_per_second", timings.tokensPerSecond},
+  return {{"response_cache", progress.isFromCache},
+          {"tokens_per_second", timings.tokensPerSecond},
           {"bandwidth_share", timings.bandwidthShare},
           {"queue_ms", timings.queueMs},
           {"ttft_ms", timings.firstTokenMs},

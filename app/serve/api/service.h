@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "app/serve/api/answer_cache.h"
 #include "app/serve/api/call.h"
 #include "app/serve/api/catalog.h"
 #include "app/serve/api/deadlines.h"
@@ -28,6 +29,7 @@ struct ServiceOptions {
   std::size_t workers = 2;
   std::size_t waitingTasks = 1024;  ///< requests that may wait to be read; one more is refused with 429
   std::chrono::milliseconds roomWait = std::chrono::seconds(30);  ///< see AcquireOptions
+  std::size_t answerCacheBytes = 0;                               ///< see AnswerCache; 0: nothing is kept
   std::string version = "0.1.0";
 };
 
@@ -55,6 +57,7 @@ class Service {
   engine::scheduler::ModelPool& pool() const { return pool_; }
   Metrics& metrics() const { return metrics_; }
   Workers& workers() { return workers_; }
+  AnswerCache& answers() { return answers_; }
   engine::grammar::ConstraintCache& constraints() { return *constraints_; }
   /// What the engine's chat template is like; found out once a template.
   engine::answer::ChatModel chatModel(const engine::scheduler::Lease& engine);
@@ -75,6 +78,7 @@ class Service {
   std::map<const Call*, std::weak_ptr<Call>> calls_;
   std::map<std::string, engine::answer::ChatModel> chatModels_;  ///< by the template's text
   std::unique_ptr<engine::grammar::ConstraintCache> constraints_;
+  AnswerCache answers_;
   Deadlines deadlines_;
   Workers workers_;
 };

@@ -97,6 +97,8 @@ struct Metrics::State {
       counter("quern_rejected_requests_total", "Requests that were turned away, by reason");
   Family<prometheus::Counter>& errors =
       counter("quern_errors_total", "Requests that were answered with an error, by its code");
+  Family<prometheus::Counter>& kept =
+      counter("quern_response_cache_hits_total", "Requests that were answered from earlier answers");
   Family<prometheus::Gauge>& build = gauge("quern_build_info", "1; the labels say which build runs");
 
   std::mutex mutex;
@@ -153,6 +155,10 @@ void Metrics::finished(const std::string& model, const std::string& reason, cons
 void Metrics::betweenTokens(const std::string& model, double seconds, std::size_t tokens) {
   Histogram& histogram = state_->between.Add({{"model_name", model}}, kBetweenTokens);
   for (std::size_t i = 0; i < tokens; ++i) histogram.Observe(seconds / static_cast<double>(tokens));
+}
+
+void Metrics::answeredFromCache(const std::string& model) {
+  state_->kept.Add({{"model_name", model}}).Increment();
 }
 
 void Metrics::failed(int status, const std::string& code) {

@@ -28,6 +28,8 @@ class Metrics {
                 const engine::scheduler::Timings& timings, std::chrono::nanoseconds whole);
   /// Time that `tokens` of an answer took.
   void betweenTokens(const std::string& model, double seconds, std::size_t tokens);
+  /// One that was answered from what is kept: nothing was computed, and finished() is not called.
+  void answeredFromCache(const std::string& model);
   /// A request that an endpoint answered with an error; 429 counts as rejected.
   void failed(int status, const std::string& code);
   /// One that the front door turned away: "queue_full", "rate_limit", "unauthorized" …

@@ -98,6 +98,9 @@ base::Result<std::unique_ptr<CpuExecutable>> CpuExecutable::make(std::shared_ptr
   e.runs_.reserve(static_cast<std::size_t>(options.batchTokens));
   e.wanted_.reserve(static_cast<std::size_t>(options.logitRows));
   e.wantedHidden_.reserve(static_cast<std::size_t>(options.hiddenRows));
+  e.adapted_.reserve(static_cast<std::size_t>(options.batchTokens));
+  e.adaptedHead_.reserve(static_cast<std::size_t>(options.logitRows));
+  e.adapters_.reserve(kMostAdapters * static_cast<std::size_t>(options.batchTokens));
   QUERN_TRY(e.makeAttention());
   e.workBytes_ = workBytesFor(program, kernels, options, threads);
   e.decodeWorkers_ = threads;
@@ -144,7 +147,7 @@ std::uint64_t CpuExecutable::bytesOfLastRun() const {
     if (experts != nullptr)
       bytes -= static_cast<std::uint64_t>(experts->choice.used) * experts->expertBytes();
   }
-  return bytes + expertBytesRead_.load(std::memory_order_relaxed);
+  return bytes + adapterBytesRead_ + expertBytesRead_.load(std::memory_order_relaxed);
 }
 
 bool CpuExecutable::settle() {
@@ -258,6 +261,7 @@ base::Result<void> CpuExecutable::check(const Batch& batch) const {
         return invalid("A block table names a block that the KV cache does not have.");
       }
     }
+    QUERN_TRY(checkAdapters(slice));
     for (const std::int32_t token : slice.tokens) {
       if (token < 0 || token >= program_.vocabulary) {
         return invalid("Token " + std::to_string(token) + " is not in the model's vocabulary of " +
@@ -307,6 +311,7 @@ void CpuExecutable::lay(const Batch& batch) {
       if (i >= count - slice.hiddenRows) wantedHidden_.push_back(first + i);
     }
   }
+  layAdapters(batch);
   layAttention(batch);
 }
 
@@ -417,8 +422,9 @@ void CpuExecutable::keepHidden(std::size_t& phase) {
 }
 
 void CpuExecutable::prepare(const ProjectStep& step, std::int64_t token, std::int32_t worker,
-                            ActivationSpace& space, bool head) {
+                            const Prepared& inputs, bool head) {
   using Prepare = ProjectStep::Prepare;
+  ActivationSpace& space = inputs.space;
   const std::int64_t cols = step.cols;
   const std::int64_t source = head ? wanted_[static_cast<std::size_t>(token)] : token;
   // Logits are always exact: one row of them, and a long matrix.
@@ -454,6 +460,11 @@ void CpuExecutable::prepare(const ProjectStep& step, std::int64_t token, std::in
       break;
   }
   if (step.scale != 1.0F || step.isGated) prepared = scaled(step, prepared, source, values);
+  if (!adapted_.empty()) {
+    const Slice& slice =
+        batch_->slices[static_cast<std::size_t>(tokens_[static_cast<std::size_t>(source)].slice)];
+    prepareChanges(step, slice.adapters, prepared, inputs.products + token * productStride());
+  }
   if (!step.quantizes) return;
   if (panel >= 0) {
     kernels_.quantizePanelRow(prepared, cols, space.panel(), panel);
@@ -475,9 +486,11 @@ const float* CpuExecutable::scaled(const ProjectStep& step, const float* prepare
 void CpuExecutable::project(const ProjectStep& step, std::int32_t worker, std::size_t& phase, bool head) {
   const auto tokens = static_cast<std::int64_t>(head ? wanted_.size() : tokens_.size());
   const bool isPrivate = tokens <= kPrivateTokens;
-  ActivationSpace& space = isPrivate ? workers_[static_cast<std::size_t>(worker)].input : shared_;
+  Worker& own = workers_[static_cast<std::size_t>(worker)];
+  const Prepared inputs =
+      isPrivate ? Prepared{own.input, own.products.as<float>()} : Prepared{shared_, products_.as<float>()};
   if (!isPrivate) {
-    overTokens(phase, tokens, [&](std::int64_t token) { prepare(step, token, worker, space, head); });
+    overTokens(phase, tokens, [&](std::int64_t token) { prepare(step, token, worker, inputs, head); });
   }
   const std::int32_t threads = pool_->threads();
   const std::int64_t shares =
@@ -486,21 +499,23 @@ void CpuExecutable::project(const ProjectStep& step, std::int32_t worker, std::s
   bool prepared = !isPrivate;
   phases_->run(phase++, static_cast<std::int32_t>(shares), [&](std::int32_t share) {
     // Whoever holds a share knows that the input is still what it was: the phase is not over.
-    for (std::int64_t t = 0; t < tokens && !prepared; ++t) prepare(step, t, worker, space, head);
+    for (std::int64_t t = 0; t < tokens && !prepared; ++t) prepare(step, t, worker, inputs, head);
     prepared = true;
     const std::int64_t firstTile = step.tiles * share / shares;
     const std::int64_t lastTile = step.tiles * (share + 1) / shares;
     if (head) {
-      multiply(step, firstTile, lastTile, space, {0, static_cast<std::int32_t>(tokens), -1});
+      multiply(step, firstTile, lastTile, inputs, {0, static_cast<std::int32_t>(tokens), -1}, head);
     } else {
-      for (const Run& run : runs_) multiply(step, firstTile, lastTile, space, run);
+      for (const Run& run : runs_) multiply(step, firstTile, lastTile, inputs, run, head);
     }
   });
 }
 
 void CpuExecutable::multiply(const ProjectStep& step, std::int64_t firstTile, std::int64_t lastTile,
-                             ActivationSpace& space, const Run& run) {
-  for (const PackedProjection& one : step.outputs) {
+                             const Prepared& inputs, const Run& run, bool head) {
+  ActivationSpace& space = inputs.space;
+  for (std::size_t index = 0; index < step.outputs.size(); ++index) {
+    const PackedProjection& one = step.outputs[index];
     const std::int64_t rowBegin =
         std::max<std::int64_t>(0, firstTile - one.firstTile) * kernels::cpu::kRowTile;
     const std::int64_t rowEnd =
@@ -522,6 +537,7 @@ void CpuExecutable::multiply(const ProjectStep& step, std::int64_t firstTile, st
                         out + first * stride, stride, one.accumulate);
       }
     }
+    if (!adapted_.empty()) addChanges(step, index, rowBegin, rowEnd, inputs.products, run, head);
     for (std::int64_t t = 0; t < run.tokens && one.bias != nullptr; ++t) {
       kernels_.add(out + t * stride + rowBegin, one.bias + rowBegin, rowEnd - rowBegin);
     }

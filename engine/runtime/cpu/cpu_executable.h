@@ -12,6 +12,7 @@
 #include "engine/model/program.h"
 #include "engine/runtime/backend.h"
 #include "engine/runtime/cpu/activation_space.h"
+#include "engine/runtime/cpu/cpu_adapter.h"
 #include "engine/runtime/cpu/kv_cache.h"
 #include "engine/runtime/cpu/phases.h"
 #include "engine/runtime/cpu/plan.h"
@@ -63,6 +64,8 @@ class CpuExecutable : public Executable {
   std::int32_t hiddenWidth() const override { return program_.width; }
   bool promptsAreDecodes() const override;
   std::string numerics() const override;
+  base::Result<std::shared_ptr<const Adapter>> compileAdapter(const gguf::File& file) const override;
+  base::Result<void> makeRoomFor(const Adapter& adapter) override;
   std::int32_t kvBlocks() const override { return cache_.blocks(); }
   void copyBlock(std::uint32_t from, std::uint32_t to) override;
   std::size_t blockBytes() const override { return cache_.blockBytes(); }
@@ -119,8 +122,16 @@ class CpuExecutable : public Executable {
   struct Worker {
     ActivationSpace input;
     ActivationSpace latent;                      ///< kLatentTokens rows of one head
+    AlignedBuffer products;                      ///< as CpuExecutable::products_, kPrivateTokens rows
     AlignedBuffer attention;                     ///< floats of scratch
     std::vector<const std::byte*> keys, values;  ///< block pointers of the unit at hand
+  };
+
+  /// Rows beside each other, of the batch or of those whose logits are wanted, that have the same adapters.
+  struct Adapted {
+    std::int32_t first = 0;
+    std::int32_t tokens = 0;
+    std::span<const AdapterUse> uses;
   };
 
   explicit CpuExecutable(model::Program program, const kernels::cpu::Kernels& kernels)
@@ -136,11 +147,25 @@ class CpuExecutable : public Executable {
   void normAdd(const NormAddStep& step, std::int64_t token);
   void keepHidden(std::size_t& phase);
   void project(const ProjectStep& step, std::int32_t worker, std::size_t& phase, bool head);
+  /// Inputs as a projection reads them: prepared, and their products with adapters.
+  struct Prepared {
+    ActivationSpace& space;
+    float* products;
+  };
   void multiply(const ProjectStep& step, std::int64_t firstTile, std::int64_t lastTile,
-                ActivationSpace& space, const Run& run);
-  void prepare(const ProjectStep& step, std::int64_t token, std::int32_t worker, ActivationSpace& space,
+                const Prepared& inputs, const Run& run, bool head);
+  void prepare(const ProjectStep& step, std::int64_t token, std::int32_t worker, const Prepared& inputs,
                bool head);
   const float* scaled(const ProjectStep& step, const float* prepared, std::int64_t token, float* values);
+  // Adapters, in cpu_executable_adapters.cpp.
+  base::Result<void> checkAdapters(const Slice& slice) const;
+  void layAdapters(const Batch& batch);
+  /// Floats from one token's products to the next one's: kMostAdapters times those of one.
+  std::int64_t productStride() const { return static_cast<std::int64_t>(kMostAdapters) * productFloats_; }
+  void prepareChanges(const ProjectStep& step, std::span<const AdapterUse> uses, const float* input,
+                      float* products) const;
+  void addChanges(const ProjectStep& step, std::size_t output, std::int64_t rowBegin, std::int64_t rowEnd,
+                  const float* products, const Run& run, bool head);
   void attend(const AttendStep& step, std::int32_t worker, std::size_t& phase);
   void experts(const ExpertsStep& step, std::int32_t worker, std::size_t& phase);
   void absorbKeys(const AbsorbKeysStep& step, std::int32_t worker, std::size_t& phase);
@@ -203,6 +228,10 @@ class CpuExecutable : public Executable {
   std::vector<AlignedBuffer> cosSin_;              ///< one a rope: [batchTokens, rotary]
   std::vector<bool> longRope_;
   std::uint64_t workBytes_ = 0;
+  /// Products of inputs with the adapters' first factors, [batchTokens, kMostAdapters, productFloats_];
+  /// taken by makeRoomFor().
+  AlignedBuffer products_;
+  std::int64_t productFloats_ = 0;
   std::int32_t decodeWorkers_ = 1;  ///< of the pool: enough for steps of few tokens
   double readBandwidth_ = 0;        ///< 0: not measured yet
 
@@ -212,6 +241,10 @@ class CpuExecutable : public Executable {
   std::vector<Run> runs_;
   std::vector<std::int32_t> wanted_;  ///< batch rows whose logits are asked for
   std::vector<std::int32_t> wantedHidden_;
+  std::vector<Adapted> adapted_;          ///< rows of the batch; empty: nobody has an adapter
+  std::vector<Adapted> adaptedHead_;      ///< rows of wanted_
+  std::vector<const Adapter*> adapters_;  ///< those of the batch, each once, while it runs
+  std::uint64_t adapterBytesRead_ = 0;    ///< by the last run
   std::vector<AttentionUnit> units_;
   std::int32_t unitsAShare_ = 1;
   bool fusesAttention_ = false;               ///< who attends for a head has also stored its key and value

@@ -179,6 +179,7 @@ class PlanCompiler {
   base::Result<ProjectStep> projection(const model::Project& project) {
     ProjectStep step;
     step.in = project.in;
+    step.number = projections_++;
     for (const model::Projection& projection : project.outputs) {
       const model::WeightRows& weights = projection.weights;
       const gguf::Tensor& tensor = *file_.tensor(weights.tensor);
@@ -264,6 +265,7 @@ class PlanCompiler {
   const model::Program& program_;
   const kernels::cpu::Kernels& kernels_;
   Plan plan_;
+  std::int32_t projections_ = 0;
   std::vector<Packing> packings_;
   std::vector<std::size_t> offsets_;  ///< of each packing in Plan::packed
 };

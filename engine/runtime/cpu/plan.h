@@ -70,8 +70,9 @@ struct ProjectStep {
   model::Buffer in = model::Buffer::kNormed;  ///< kNone and kNorm; activations read gate and up
   bool hasUp = true;                          ///< otherwise they read gate only
   NormWeights norm;
-  float scale = 1.0F;    ///< multiplies what was prepared; biases have it already
-  bool isGated = false;  ///< and so does sigmoid(kSharedGate)
+  float scale = 1.0F;       ///< multiplies what was prepared; biases have it already
+  bool isGated = false;     ///< and so does sigmoid(kSharedGate)
+  std::int32_t number = 0;  ///< among the plan's steps of this kind, as the program's Project operations
   std::int64_t cols = 0;
   bool quantizes = false;    ///< some output reads int8 activations
   bool readsValues = false;  ///< some output reads float32
