@@ -15,6 +15,7 @@ export function make(name, attributes = {}, ...children) {
 
 const fenceOf = (line) => /^ {0,3}(`{3,}|~{3,})\s*([\w+#.-]*)/.exec(line);
 const isListLine = (line) => /^\s*([-*+]|\d{1,9}[.)])\s+/.test(line);
+const isNumbered = (line) => /^\s*\d/.test(line);
 const isTableRule = (line) => /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/.test(line) && line.includes('-');
 
 /** The text in pieces that are rendered by themselves. All but the last stay as they are while text is added. */
@@ -45,6 +46,8 @@ export function blocksOf(text) {
     } else {
       const isInList = block.length > 0 && isListLine(block[0]);
       if (isInList && block.at(-1) === '' && !isListLine(line) && !/^\s{2,}/.test(line)) close();
+      // Numbers behind dots, or the other way round, are another list.
+      if (isInList && /^ ?\S/.test(line) && isListLine(line) && isNumbered(line) !== isNumbered(block[0])) close();
       block.push(line);
     }
   }

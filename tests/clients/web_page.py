@@ -66,7 +66,7 @@ def chats(browser, options):
     view.ask("Write a short list of three fruits.")
     expect(page.locator(".question .bubble")).to_have_text("Write a short list of three fruits.")
     expect(page.locator(".answer:not(.running) .caption")).to_contain_text("tok/s")
-    first = page.locator(".answer .text").inner_text()
+    first = page.locator(".answer .text").text_content()
     assert first.strip(), "the answer is empty"
     view.shoot("answer-dark")
     page.click("#theme")
