@@ -28,11 +28,11 @@ build release all -- -DQUERN_TESTS=ON
 step "release tests" run_ctest release -LE gui
 step "window tests" run_ctest release -L gui -j 1
 if [ "${1:-}" != quick ]; then
-  build asan all -- -DQUERN_FUZZ=ON
+  build asan fast_tests fuzzers -- -DQUERN_FUZZ=ON
   step "address and undefined-behaviour sanitizers" run_ctest asan -L fast
   step "fuzzing" run_ctest asan -L fuzz
-  build tsan test_scheduler test_grammar test_store test_runtime test_base --
-  step "thread sanitizer" run_ctest tsan -R '^(Schedul|Constraint|ModelPool|PrefixStore|Engine|Store|ThreadPool|CpuExecutable)'
+  build tsan test_scheduler test_grammar test_store test_runtime test_base test_serve --
+  step "thread sanitizer" run_ctest tsan -R '^(Schedul|Constraint|ModelPool|PrefixStore|Engine|Store|ThreadPool|Api|CpuExecutable)'
 fi
 if [ ${#failed[@]} -gt 0 ]; then
   die "Failed: $(IFS=,; echo "${failed[*]}")"

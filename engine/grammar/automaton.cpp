@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/grammar/automaton_parts.h"
+#include "engine/grammar/grammar_weight.h"
 
 namespace quern::engine::grammar {
 namespace {
@@ -22,6 +23,15 @@ base::Error tooLarge(std::size_t limit) {
 }  // namespace
 
 base::Result<Automaton> Automaton::compile(const Grammar& grammar, const AutomatonLimits& limits) {
+  auto made = build(grammar, limits);
+  if (made) return made;
+  const std::string part = heaviestPart(grammar);
+  if (part.empty()) return made;
+  const base::Error& error = made.error();
+  return base::Error(error.code(), error.message() + " Most of it comes from " + part + ".", error.chain());
+}
+
+base::Result<Automaton> Automaton::build(const Grammar& grammar, const AutomatonLimits& limits) {
   const Layout layout = layOut(grammar);
   Automaton automaton;
   std::size_t parts = 0;

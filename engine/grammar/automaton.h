@@ -48,7 +48,7 @@ class Automaton {
     kPlain = 4,  ///< no calls, deterministic, and no way back to a rule that has called this one
   };
 
-  /// Errors: kLimit (too many states; what to do about it).
+  /// Errors: kLimit (too many states; what to do about it, and of which labelled part most of them are).
   static base::Result<Automaton> compile(const Grammar& grammar, const AutomatonLimits& limits = {});
 
   StateId start() const { return starts_.front(); }
@@ -86,6 +86,7 @@ class Automaton {
     std::uint8_t flags = 0;
   };
 
+  static base::Result<Automaton> build(const Grammar& grammar, const AutomatonLimits& limits);
   void append(const RuleAutomaton& rule, std::uint32_t number);
   void connect();
   void makeRows();

@@ -192,6 +192,10 @@ ExprId GrammarBuilder::repeat(ExprId part, std::int64_t least, std::int64_t most
   return add(std::move(expr));
 }
 
+void GrammarBuilder::label(ExprId expression, std::string text) {
+  if (!error_) grammar_.labels.push_back({expression, std::move(text)});
+}
+
 RuleId GrammarBuilder::declare(std::string name) {
   if (!error_ && grammar_.rules.size() >= limits_.expressions) {
     error_ = limitError("it has too many rules", limits_.expressions);

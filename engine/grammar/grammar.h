@@ -74,7 +74,13 @@ struct Rule {
 /// A finished grammar. Children have lower numbers than their parents; all rules are defined, none recurs on
 /// its left, every rule can end.
 struct Grammar {
+  /// What an expression comes from, for error messages: `"maxItems" at /properties/tags`.
+  struct Label {
+    ExprId expression{};
+    std::string text;
+  };
   std::vector<Expr> expressions;
+  std::vector<Label> labels;
   std::vector<Rule> rules;
   ExprId root{};
 };
@@ -100,6 +106,8 @@ class GrammarBuilder {
   ExprId optional(ExprId part) { return repeat(part, 0, 1); }
   /// An automaton, and what follows its exits.
   ExprId states(CharacterStates automaton, std::vector<ExprId> behindExits);
+  /// Says what an expression comes from, in case that it is too large.
+  void label(ExprId expression, std::string text);
 
   /// A rule may be used before it is defined; that is how recursion is written. Names are for error messages.
   RuleId declare(std::string name);

@@ -103,7 +103,13 @@ base::Result<void> SchemaWriter::array(const ArrayPlan& plan, std::vector<ExprId
   const auto items = plan.distinct   ? distinctItems(plan)
                      : plan.contains ? countedItems(plan)
                                      : plainItems(plan);
-  if (items) options.push_back(enclosed("[", *items, "]"));
+  if (!items) return base::ok();
+  options.push_back(enclosed("[", *items, "]"));
+  if (plan.contains) {
+    builder_.label(options.back(), plan_.source().where(plan.contains->limits.at, "contains"));
+  } else if (plan.most || plan.least > 0) {
+    builder_.label(options.back(), plan_.source().where(plan.lengthAt, plan.most ? "maxItems" : "minItems"));
+  }
   return base::ok();
 }
 
@@ -255,7 +261,11 @@ base::Result<void> SchemaWriter::object(const ObjectPlan& plan, std::vector<Expr
     return plan_.source().refusal(most ? plan.mostAt : plan.leastAt, most ? "maxProperties" : "minProperties",
                                   "so many properties cannot be counted.");
   }
-  if (const auto inner = countedMembers(pairs, least, most)) options.push_back(enclosed("{", *inner, "}"));
+  const auto inner = countedMembers(pairs, least, most);
+  if (!inner) return base::ok();
+  options.push_back(enclosed("{", *inner, "}"));
+  builder_.label(options.back(), plan_.source().where(most ? plan.mostAt : plan.leastAt,
+                                                      most ? "maxProperties" : "minProperties"));
   return base::ok();
 }
 

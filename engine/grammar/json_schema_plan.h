@@ -83,6 +83,7 @@ class SchemaPlan {
   /// Formats that OpenAPI has for numbers.
   base::Result<void> numberFormats(const StringLimits& limits, NumberLimits& number);
   base::Result<std::optional<ExprId>> strings(const StringLimits& limits);
+  base::Result<std::optional<ExprId>> writeStrings(const StringLimits& limits);
   base::Result<void> checkPattern(const StringLimits::Pattern& pattern) const;
   base::Result<TextLanguage> texts(const StringLimits& limits);
   base::Result<TextLanguage> textsOf(SchemaId schema);

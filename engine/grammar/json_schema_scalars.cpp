@@ -30,13 +30,13 @@ std::vector<CharacterRange> others(std::span<const CharacterRange> ranges) {
 
 base::Result<Maybe> SchemaPlan::numbers(const Term& term, NumberLimits limits) {
   auto made = numberExpression(pieces_, limits);
-  if (made) return made;
   for (const char* keyword : {"multipleOf", "minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"}) {
     for (const Literal& literal : term) {
       const Json& keywords = source_.value(literal.schema);
-      if (keywords.is_object() && keywords.contains(keyword)) {
-        return source_.refusal(literal.schema, keyword, made.error().message());
-      }
+      if (!keywords.is_object() || !keywords.contains(keyword)) continue;
+      if (!made) return source_.refusal(literal.schema, keyword, made.error().message());
+      if (*made) pieces_.builder().label(**made, source_.where(literal.schema, keyword));
+      return made;
     }
   }
   return made;
@@ -56,6 +56,22 @@ base::Result<void> SchemaPlan::numberFormats(const StringLimits& limits, NumberL
 }
 
 base::Result<Maybe> SchemaPlan::strings(const StringLimits& limits) {
+  auto made = writeStrings(limits);
+  if (!made || !*made) return made;
+  const auto label = [&](SchemaId at, const char* keyword) {
+    pieces_.builder().label(**made, source_.where(at, keyword));
+  };
+  if (limits.least > 0 || limits.most) {
+    label(limits.lengthAt, limits.most ? "maxLength" : "minLength");
+  } else if (!limits.patterns.empty()) {
+    label(limits.patterns[0].at, "pattern");
+  } else if (!limits.formats.empty()) {
+    label(limits.formats[0].second, "format");
+  }
+  return made;
+}
+
+base::Result<Maybe> SchemaPlan::writeStrings(const StringLimits& limits) {
   for (const std::int64_t bound : {limits.least, limits.most.value_or(0)}) {
     if (bound > kMostRepetitions) {
       return source_.refusal(limits.lengthAt, bound == limits.least ? "minLength" : "maxLength",

@@ -1,5 +1,7 @@
 #include "engine/grammar/vocabulary_index.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -57,7 +59,28 @@ VocabularyIndex::VocabularyIndex(std::span<const std::string> tokens, std::vecto
   build(tokens);
 }
 
+std::uint64_t VocabularyIndex::hashOf(std::span<const std::string> tokens, std::span<const TokenId> ends,
+                                      bool strips) {
+  std::string all(1, strips ? '1' : '0');
+  // Each with its length before it, so that no two vocabularies are written alike.
+  const auto add = [&](std::uint64_t number) {
+    all.append(reinterpret_cast<const char*>(&number), sizeof number);
+  };
+  add(ends.size());
+  for (const TokenId end : ends) add(static_cast<std::uint64_t>(end));
+  for (const std::string& token : tokens) {
+    add(token.size());
+    all += token;
+  }
+  return XXH3_64bits(all.data(), all.size());
+}
+
+std::uint64_t VocabularyIndex::identityOf(const tokenizer::Tokenizer& tokenizer) {
+  return hashOf(textTokens(tokenizer), endTokensOf(tokenizer), tokenizer.stripsLeadingSpace());
+}
+
 void VocabularyIndex::build(std::span<const std::string> tokens) {
+  identity_ = hashOf(tokens, ends_, stripsLeadingSpace_);
   offsets_.reserve(tokens.size() + 1);
   for (const std::string& token : tokens) {
     offsets_.push_back(static_cast<std::uint32_t>(bytes_.size()));

@@ -48,12 +48,19 @@ class VocabularyIndex {
   /// The node of one space; 0: none.
   std::uint32_t spaceNode() const { return spaceNode_; }
   const tokenizer::Tokenizer* tokenizer() const { return tokenizer_.get(); }
+  /// A hash of all that makes two vocabularies the same to a grammar: tokens, their order, which of them end
+  /// an answer.
+  std::uint64_t identity() const { return identity_; }
+  /// What identity() would be; some tens of milliseconds.
+  static std::uint64_t identityOf(const tokenizer::Tokenizer& tokenizer);
   /// The control token with this written form; -1: there is none in the tree.
   TokenId controlToken(std::string_view written) const;
   std::size_t memoryBytes() const;
 
  private:
   void build(std::span<const std::string> tokens);
+  static std::uint64_t hashOf(std::span<const std::string> tokens, std::span<const TokenId> ends,
+                              bool strips);
 
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer_;
   std::vector<Node> nodes_;
@@ -63,6 +70,7 @@ class VocabularyIndex {
   std::vector<TokenId> ends_;
   bool stripsLeadingSpace_ = false;
   std::uint32_t spaceNode_ = 0;
+  std::uint64_t identity_ = 0;
 };
 
 }  // namespace quern::engine::grammar

@@ -31,6 +31,7 @@ std::string number(std::size_t value) { return base::grouped(value); }
 Loop::Loop(std::unique_ptr<runtime::Executable> executable,
            std::shared_ptr<const tokenizer::Tokenizer> tokenizer, const LoadOptions& options, Extras extras)
     : executable_(std::move(executable)),
+      tokenizer_(tokenizer),
       options_(options),
       scheduler_(*executable_, std::move(tokenizer), options) {
   totals_.memory = executable_->memory();
@@ -58,6 +59,15 @@ Loop::~Loop() {
   }
   wake_.notify_all();
   thread_.join();
+}
+
+bool Loop::hasVocabularyOf(const grammar::Constraint& constraint) const {
+  const grammar::VocabularyIndex& index = constraint.vocabulary();
+  if (index.size() != static_cast<std::size_t>(executable_->vocabularySize())) return false;
+  if (index.tokenizer() == tokenizer_.get()) return true;
+  // A model that was loaded again has another tokenizer, but the same vocabulary.
+  std::call_once(identified_, [this] { identity_ = grammar::VocabularyIndex::identityOf(*tokenizer_); });
+  return index.identity() == identity_;
 }
 
 base::Result<void> Loop::check(const Request& request) const {
@@ -115,7 +125,7 @@ base::Result<void> Loop::check(const Request& request) const {
     return invalid("A deadline or a longest wait must be between 0 (none) and a month.");
   }
   if (request.constraint) {
-    if (request.constraint->vocabulary().size() != static_cast<std::size_t>(vocabulary)) {
+    if (!hasVocabularyOf(*request.constraint)) {
       return invalid("The constraint was compiled for another model's vocabulary.");
     }
     if (isEmbedding || !request.choices.empty()) {

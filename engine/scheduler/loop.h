@@ -45,6 +45,7 @@ class Loop {
 
  private:
   base::Result<void> check(const Request& request) const;
+  bool hasVocabularyOf(const grammar::Constraint& constraint) const;
   using Task = std::packaged_task<base::Result<std::int32_t>()>;
   base::Result<std::int32_t> onEngineThread(Task task);
   void run();
@@ -55,9 +56,13 @@ class Loop {
   double bandwidth(bool measure);
 
   std::unique_ptr<runtime::Executable> executable_;
+  const std::shared_ptr<const tokenizer::Tokenizer> tokenizer_;
   const LoadOptions options_;
   std::atomic<RequestId> nextId_{1};
   bool ranks_ = false;
+  /// Of the tokenizer's vocabulary, to hold constraints against; worked out when it is needed first.
+  mutable std::once_flag identified_;
+  mutable std::uint64_t identity_ = 0;
 
   // Shared with callers.
   mutable std::mutex mutex_;

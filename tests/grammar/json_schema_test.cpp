@@ -321,6 +321,26 @@ TEST(JsonSchema, WritesAnyJson) {
   }
 }
 
+TEST(JsonSchemaLimits, NamesTheKeywordThatMakesAnAutomatonTooLarge) {
+  const std::pair<const char*, const char*> schemas[] = {
+      // The outer keyword makes thousands of what the inner one makes.
+      {R"({"properties":{"tags":{"type":"array","maxItems":2000,"items":{"type":"string","maxLength":300}}}})",
+       "\"maxItems\" at /properties/tags."},
+      {R"({"properties":{"a":{"type":"array","maxItems":3,"items":{"type":"string","maxLength":90000}}}})",
+       "\"maxLength\" at /properties/a/items."},
+      {R"({"$defs":{"x":{"type":"string","minLength":90000}},"properties":{"a":{"$ref":"#/$defs/x"},
+           "b":{"$ref":"#/$defs/x"},"c":{"$ref":"#/$defs/x"},"d":{"type":"string","maxLength":10}}})",
+       "\"minLength\" at /$defs/x."}};
+  for (const auto& [schema, part] : schemas) {
+    const auto grammar = grammarOfSchemaText(schema);
+    ASSERT_TRUE(grammar) << grammar.error().describe();
+    const auto automaton = Automaton::compile(*grammar);
+    ASSERT_FALSE(automaton) << schema;
+    EXPECT_EQ(automaton.error().code(), ErrorCode::kLimit);
+    EXPECT_TRUE(automaton.error().message().ends_with(part)) << automaton.error().message();
+  }
+}
+
 TEST(JsonSchemaLimits, RefusesDepthBeforeItRecurs) {
   base::Result<Grammar> made = base::Error(ErrorCode::kInternal, "");
   EXPECT_LT(costOf(repeated(R"({"items":)", 3000) + "{}" + std::string(3000, '}'), &made), kSecond);

@@ -264,6 +264,20 @@ TEST_F(AdaptersInABatch, GiveTheSameHoweverAPromptIsCutAndForAnyThreads) {
   }
 }
 
+TEST_F(AdaptersInABatch, OfHalfTheBitsGiveWhatTheSameNumbersGiveInFloats) {
+  auto model = load(2);
+  CraftedAdapter floats = first_;
+  floats.round();
+  CraftedAdapter halves = floats;
+  halves.isHalf = true;
+  const AdapterUse wide[] = {{model->load(floats, "floats.gguf"), 1.0F}};
+  const AdapterUse narrow[] = {{model->load(halves, "halves.gguf"), 1.0F}};
+  EXPECT_LT(narrow[0].adapter->sizeBytes(), wide[0].adapter->sizeBytes() * 2 / 3);
+  const auto tokens = someTokens(kLength, vocabulary_);
+  EXPECT_EQ(model->rows(tokens, narrow, kLength, true), model->rows(tokens, wide, kLength, true));
+  EXPECT_EQ(model->rows(tokens, narrow, 1), model->rows(tokens, wide, 1));
+}
+
 TEST_F(AdaptersInABatch, CountAsBytesReadAndAreRefusedWithoutRoom) {
   auto model = load(1);
   const auto tokens = someTokens(1, vocabulary_);

@@ -8,6 +8,7 @@
 #include "engine/grammar/constraint.h"
 #include "engine/grammar/gbnf.h"
 #include "engine/scheduler/forced_tokens.h"
+#include "engine/scheduler/loop.h"
 #include "tests/scheduler/driven.h"
 
 namespace quern::engine::scheduler {
@@ -131,19 +132,6 @@ TEST(Constraint, KeepsGuessesFromChangingTheAnswer) {
   EXPECT_GT(right, 100);
 }
 
-/// Bytes, of which one is a control token.
-class CallTokenizer final : public ByteTokenizer {
- public:
-  static constexpr std::int32_t kCall = 1;
-  std::string tokenBytes(tokenizer::TokenId token, bool special) const override {
-    if (token == kCall) return special ? "<call>" : "";
-    return ByteTokenizer::tokenBytes(token, special);
-  }
-  tokenizer::TokenKind kind(tokenizer::TokenId token) const override {
-    return token == kCall ? tokenizer::TokenKind::kControl : ByteTokenizer::kind(token);
-  }
-};
-
 TEST(Constraint, JumpsOverControlTokens) {
   const auto tokenizer = std::make_shared<CallTokenizer>();
   grammar::GrammarBuilder builder;
@@ -158,6 +146,24 @@ TEST(Constraint, JumpsOverControlTokens) {
   EXPECT_EQ(forcedTokens(sequence, *tokenizer, 10),
             (std::vector<std::int32_t>{'a', 'b', CallTokenizer::kCall}));
   EXPECT_EQ(forcedTokens(sequence, *tokenizer, 2), (std::vector<std::int32_t>{'a', 'b'}));
+}
+
+TEST(Constraint, MustBeOfTheModelsOwnVocabulary) {
+  const auto control = std::make_shared<Control>();
+  Loop loop(std::make_unique<FakeExecutable>(control, 32), std::make_shared<ByteTokenizer>(),
+            Trial::defaults());
+  // The same vocabulary, of a model that was loaded again.
+  Request request = constrained("root ::= \"ab\"");
+  const auto sink = std::make_shared<Collector>();
+  ASSERT_TRUE(loop.submit(request, sink));
+  EXPECT_EQ(sink->awaitEnd().reason, FinishReason::kEndOfTurn);
+  // As many tokens, of which one is another.
+  request.constraint = *grammar::Constraint::compile(
+      *grammar::parseGbnf("root ::= \"ab\""),
+      std::make_shared<grammar::VocabularyIndex>(std::make_shared<CallTokenizer>()));
+  const auto refused = loop.submit(request, std::make_shared<Collector>());
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message().find("another model's vocabulary"), std::string::npos);
 }
 
 TEST(Constraint, GivesEachOfSeveralAnswersItsOwnWay) {

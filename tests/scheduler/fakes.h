@@ -48,6 +48,19 @@ class ByteTokenizer : public tokenizer::Tokenizer {
   tokenizer::SpecialTokens special_;
 };
 
+/// Bytes, of which one is a control token.
+class CallTokenizer final : public ByteTokenizer {
+ public:
+  static constexpr std::int32_t kCall = 1;
+  std::string tokenBytes(tokenizer::TokenId token, bool special) const override {
+    if (token == kCall) return special ? "<call>" : "";
+    return ByteTokenizer::tokenBytes(token, special);
+  }
+  tokenizer::TokenKind kind(tokenizer::TokenId token) const override {
+    return token == kCall ? tokenizer::TokenKind::kControl : ByteTokenizer::kind(token);
+  }
+};
+
 /// The token that follows a context.
 using Script = std::function<std::int32_t(const std::vector<std::int32_t>& context)>;
 

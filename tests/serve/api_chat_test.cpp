@@ -77,6 +77,23 @@ TEST(ApiChat, GivesMoreAnswersThanTheEngineMakesAtOnce) {
   EXPECT_EQ(texts, std::vector<std::string>(6, "Yes"));
 }
 
+TEST(ApiChat, TheSeedsOfSeveralAnswersCountOn) {
+  Kitchen kitchen("A long answer that chance has many places to change.");
+  const auto ask = [&](int seed, int n) {
+    return parsed(kitchen.ask("/v1/chat/completions", chat({{"seed", seed},
+                                                            {"n", n},
+                                                            {"temperature", 2},
+                                                            {"min_p", 0},
+                                                            {"top_p", 1},
+                                                            {"max_tokens", 20}})))["choices"];
+  };
+  const Json together = ask(3, 6);
+  ASSERT_EQ(together.size(), 6U);
+  EXPECT_NE(together[0]["message"], together[1]["message"]);
+  for (int i = 0; i < 6; ++i)
+    EXPECT_EQ(together[static_cast<std::size_t>(i)]["message"], ask(3 + i, 1)[0]["message"]) << i;
+}
+
 TEST(ApiChat, ShowsLogprobsOfEveryToken) {
   Kitchen kitchen("Hi");
   const Json body = chat({{"logprobs", true}, {"top_logprobs", 2}});

@@ -153,9 +153,11 @@ TEST(ApiGone, EndsALoadThatNobodyWaitsForAnyMore) {
 
 TEST(ApiGone, EndsAnAnswerThatNobodyReads) {
   Kitchen kitchen(std::string(400, 'x'));
+  kitchen.control->allow(10);
   const auto inbox = kitchen.post("/v1/chat/completions", chat({{"stream", true}}).dump());
   ASSERT_TRUE(inbox->waitForBytes());
   inbox->leave();
+  kitchen.control->allow(-1);
   inbox->wait();
   EXPECT_LT(inbox->facts().completionTokens, 400);
   EXPECT_EQ(inbox->facts().finish, "abort");

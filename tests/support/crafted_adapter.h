@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <list>
 #include <map>
 #include <optional>
 #include <set>
@@ -14,6 +15,7 @@
 #include "engine/gguf/file.h"
 #include "engine/gguf/writer.h"
 #include "engine/model/program.h"
+#include "kernels/formats/half.h"
 
 namespace quern::test {
 
@@ -32,7 +34,16 @@ struct CraftedAdapter {
   std::string kind = "lora";
   std::optional<float> alpha = 6.0F;
   std::map<std::string, Factors> matrices;
+  bool isHalf = false;  ///< written as F16, the numbers rounded to it
 
+  /// The numbers as F16 has them.
+  void round() {
+    for (auto& [name, one] : matrices) {
+      for (std::vector<float>* values : {&one.a, &one.b}) {
+        for (float& value : *values) value = kernels::halfToFloat(kernels::floatToHalf(value));
+      }
+    }
+  }
   double factor(const Factors& one) const {
     return alpha.value_or(0) == 0 ? 1.0 : static_cast<double>(*alpha) / static_cast<double>(one.rank);
   }
@@ -44,15 +55,21 @@ struct CraftedAdapter {
     writer.set("general.name", path.stem().string());
     writer.set("adapter.type", kind);
     if (alpha) writer.set("adapter.lora.alpha", *alpha);
+    std::list<std::vector<std::uint16_t>> halves;
+    const auto add = [&](const std::string& name, std::uint64_t cols, std::uint64_t rows,
+                         const std::vector<float>& values) {
+      const std::uint64_t dims[] = {cols, rows};
+      if (values.empty()) return;
+      if (!isHalf) {
+        return writer.addTensor(name, kernels::DType::kF32, dims, std::as_bytes(std::span(values)));
+      }
+      std::vector<std::uint16_t>& half = halves.emplace_back();
+      for (const float value : values) half.push_back(kernels::floatToHalf(value));
+      writer.addTensor(name, kernels::DType::kF16, dims, std::as_bytes(std::span(half)));
+    };
     for (const auto& [name, one] : matrices) {
-      const std::uint64_t a[] = {one.cols, one.rank};
-      const std::uint64_t b[] = {one.rank, one.rows};
-      if (!one.a.empty()) {
-        writer.addTensor(name + ".lora_a", kernels::DType::kF32, a, std::as_bytes(std::span(one.a)));
-      }
-      if (!one.b.empty()) {
-        writer.addTensor(name + ".lora_b", kernels::DType::kF32, b, std::as_bytes(std::span(one.b)));
-      }
+      add(name + ".lora_a", one.cols, one.rank, one.a);
+      add(name + ".lora_b", one.rank, one.rows, one.b);
     }
     const auto written = writer.write(path);
     ASSERT_TRUE(written) << written.error().describe();

@@ -14,6 +14,12 @@ namespace {
 
 constexpr std::int64_t kLineFloats = static_cast<std::int64_t>(kernels::cpu::kAlignment / sizeof(float));
 
+/// How a factor is packed: as it is stored where kernels read its floats, otherwise decoded.
+kernels::DType packedType(const gguf::Tensor& tensor) {
+  const bool isHalf = tensor.type == kernels::DType::kF16 || tensor.type == kernels::DType::kBF16;
+  return isHalf ? tensor.type : kernels::DType::kF32;
+}
+
 std::int64_t wholeLines(std::int64_t floats) {
   return (floats + kLineFloats - 1) / kLineFloats * kLineFloats;
 }
@@ -64,26 +70,26 @@ class AdapterCompiler {
       if (!known.contains(weights.tensor)) {
         known[weights.tensor] = products;
         add(*pair.a, 0, step, change.downs.size(), true, pair.rank, weights.cols);
-        change.downs.push_back({packed(pair.rank, weights.cols), products, pair.factor});
+        change.downs.push_back({packed(*pair.a, pair.rank, weights.cols), products, pair.factor});
         products = wholeLines(products + pair.rank);
       }
       add(*pair.b, weights.firstRow, step, i, false, weights.rows, pair.rank);
-      change.ups[i] = {packed(weights.rows, pair.rank), known[weights.tensor], true};
+      change.ups[i] = {packed(*pair.b, weights.rows, pair.rank), known[weights.tensor], true};
     }
     made_->products_ = std::max(made_->products_, products);
     made_->steps_.push_back(std::move(change));
   }
 
-  kernels::cpu::PackedMatrix packed(std::int64_t rows, std::int64_t cols) const {
-    return {kernels::DType::kF32, rows, cols, nullptr,
-            kernels_.packedBytes(kernels::DType::kF32, rows, cols)};
+  kernels::cpu::PackedMatrix packed(const gguf::Tensor& tensor, std::int64_t rows, std::int64_t cols) const {
+    const kernels::DType type = packedType(tensor);
+    return {type, rows, cols, nullptr, kernels_.packedBytes(type, rows, cols)};
   }
 
   void add(const gguf::Tensor& tensor, std::int64_t firstRow, std::size_t step, std::size_t index,
            bool isDown, std::int64_t rows, std::int64_t cols) {
     factors_.push_back({&tensor, firstRow, step, index, isDown, bytes_});
-    bytes_ += (packed(rows, cols).sizeBytes + kernels::cpu::kAlignment - 1) / kernels::cpu::kAlignment *
-              kernels::cpu::kAlignment;
+    bytes_ += (packed(tensor, rows, cols).sizeBytes + kernels::cpu::kAlignment - 1) /
+              kernels::cpu::kAlignment * kernels::cpu::kAlignment;
   }
 
   base::Result<void> pack(const Factor& factor) {
@@ -93,9 +99,9 @@ class AdapterCompiler {
     const gguf::Tensor& tensor = *factor.tensor;
     floats_.resize(static_cast<std::size_t>(matrix.rows * matrix.cols));
     const std::size_t rowBytes = tensor.data.size() / tensor.rows();
-    const bool isDecoded = kernels::reference::dequantizeRow(
-        tensor.type, tensor.data.data() + static_cast<std::size_t>(factor.firstRow) * rowBytes,
-        floats_.data(), floats_.size());
+    const std::byte* source = tensor.data.data() + static_cast<std::size_t>(factor.firstRow) * rowBytes;
+    const bool isDecoded =
+        kernels::reference::dequantizeRow(tensor.type, source, floats_.data(), floats_.size());
     if (!isDecoded) {
       return base::Error(base::ErrorCode::kUnsupported, "The adapter's tensor \"" +
                                                             base::printable(tensor.name) +
@@ -107,8 +113,8 @@ class AdapterCompiler {
                              "\" holds numbers that are not finite: the file is damaged.");
     }
     std::byte* target = made_->memory_.data() + factor.offset;
-    kernels_.packRows(kernels::DType::kF32, reinterpret_cast<const std::byte*>(floats_.data()), matrix.rows,
-                      matrix.cols, 0, matrix.rows, target);
+    if (matrix.type == kernels::DType::kF32) source = reinterpret_cast<const std::byte*>(floats_.data());
+    kernels_.packRows(matrix.type, source, matrix.rows, matrix.cols, 0, matrix.rows, target);
     matrix.data = target;
     return base::ok();
   }

@@ -1,5 +1,6 @@
-// A LoRA adapter compiled for the CPU: the factors of every matrix that it changes, packed as float32 in the
-// layout of the model's own matrices and filed under the step that multiplies with it.
+// A LoRA adapter compiled for the CPU: the factors of every matrix that it changes, packed in the layout of
+// the model's own matrices, float32 or of 16 bits as in the file, and filed under the step that multiplies
+// with it.
 //
 //   y += B · (scale · factor · (A · x))        x: [cols], A: [rank, cols], B: [rows, rank]
 //
