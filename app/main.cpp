@@ -1,6 +1,9 @@
 // Where Quern starts: no verb opens the window, a verb runs on the command line.
 
 #include <CLI/CLI.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "app/cli/chat.h"
 #include "app/cli/command.h"
@@ -39,8 +42,12 @@ int main(int argc, char** argv) {
   app.add_option("file", open, "A model file to use where it lies (opens the window)");
   Action action;
   addCommands(app, action);
+  // "quern --serve" is how other programs of this kind are started.
+  std::vector<char*> words(argv, argv + argc);
+  std::string serve = "serve";
+  if (argc > 1 && std::string_view(argv[1]) == "--serve") words[1] = serve.data();
   try {
-    app.parse(argc, argv);
+    app.parse(argc, words.data());
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kOk : kWrongUse;
   }

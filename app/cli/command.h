@@ -29,6 +29,9 @@ void addRunCommand(CLI::App& app, Action& action);
 void addEmbedCommand(CLI::App& app, Action& action);
 void addPerplexityCommand(CLI::App& app, Action& action);
 void addBenchCommand(CLI::App& app, Action& action);
+void addServeCommand(CLI::App& app, Action& action);
+void addKeyCommand(CLI::App& app, Action& action);
+void addCertCommand(CLI::App& app, Action& action);
 void addDoctorCommand(CLI::App& app, Action& action);
 
 /// Adds all of the above.

@@ -18,6 +18,9 @@ void addCommands(CLI::App& app, Action& action) {
   addEmbedCommand(app, action);
   addPerplexityCommand(app, action);
   addBenchCommand(app, action);
+  addServeCommand(app, action);
+  addKeyCommand(app, action);
+  addCertCommand(app, action);
   addDoctorCommand(app, action);
 }
 

@@ -61,7 +61,7 @@ TEST_F(CommandLine, EveryVerbHasHelp) {
   const Outcome all = quern({"--help"});
   EXPECT_EQ(all.code, 0);
   for (const char* verb :
-       {"run", "list", "show", "convert", "tokenize", "template", "embed", "perplexity", "bench", "doctor"}) {
+       {"run", "list", "show", "convert", "tokenize", "template", "embed", "perplexity", "bench", "serve", "key", "cert", "doctor"}) {
     EXPECT_NE(all.out.find(verb), std::string::npos) << verb;
     const Outcome one = quern({verb, "--help"});
     EXPECT_EQ(one.code, 0) << verb;

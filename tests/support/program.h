@@ -69,6 +69,9 @@ class Program {
     return outcome_.out.find(text) != std::string::npos;
   }
 
+  /// What has come of its standard output so far.
+  const std::string& output() const { return outcome_.out; }
+
   /// Waits for its end; kills it after `limit`.
   Outcome finish(std::chrono::seconds limit = std::chrono::seconds(60)) {
     const auto until = std::chrono::steady_clock::now() + limit;

@@ -1,0 +1,64 @@
+// One line a request. What was asked and answered stands in it only where somebody has asked for that.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "app/serve/exchange.h"
+#include "engine/base/result.h"
+
+namespace spdlog {
+class logger;
+}
+
+namespace quern::app::serve::front {
+
+struct LogOptions {
+  bool isJson = false;
+  bool hasContent = false;                       ///< bodies, too, up to kContentBytes each
+  std::filesystem::path file;                    ///< empty: standard error
+  std::uint64_t fileBytes = 16UL * 1024 * 1024;  ///< a longer file is set aside …
+  int files = 5;                                 ///< … and so many of them are kept
+  bool isQuiet = false;                          ///< no lines for requests, only for what goes wrong
+};
+inline constexpr std::size_t kContentBytes = 16 * 1024;
+
+struct AccessRecord {
+  std::string id, remote, method, path;
+  std::string keyId, keyName;
+  std::string traceId, parentSpan;  ///< from "traceparent", empty without
+  int status = 0;
+  std::string outcome = "answered";  ///< "answered", "gone" (the client left), "refused", "failed"
+  std::uint64_t bytes = 0;           ///< of the body
+  double elapsedMs = 0;
+  RequestFacts facts;
+  std::string message;  ///< why it was refused
+  std::string question, answer;
+};
+
+/// Every function from any thread, and none waits for a disk: a thread of the log's own writes. Lines that it
+/// cannot take in time push out the oldest that wait.
+class AccessLog {
+ public:
+  /// Errors: kIo.
+  static engine::base::Result<std::shared_ptr<AccessLog>> open(const LogOptions& options);
+  ~AccessLog();  ///< after the last line is written
+  AccessLog(const AccessLog&) = delete;
+  AccessLog& operator=(const AccessLog&) = delete;
+
+  void write(const AccessRecord& record);
+  /// What happens to the server itself.
+  void say(std::string_view event, std::string_view message, bool isWarning = false);
+  bool hasContent() const { return options_.hasContent; }
+
+ private:
+  class Writer;
+  AccessLog(LogOptions options, std::unique_ptr<Writer> writer);
+  LogOptions options_;
+  std::unique_ptr<Writer> writer_;
+};
+
+}  // namespace quern::app::serve::front
