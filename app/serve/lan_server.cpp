@@ -8,6 +8,7 @@
 #include "app/serve/api/routes.h"
 #include "app/serve/api/service.h"
 #include "app/serve/metrics/metrics.h"
+#include "app/serve/web/web_page.h"
 #include "engine/hub/library.h"
 #include "engine/scheduler/model_pool.h"
 
@@ -130,7 +131,9 @@ Result<void> LanServer::Impl::open(LanOptions options) {
   options.server.onRefused = [counters = metrics.get()](const std::string& reason) {
     counters->rejected(reason);
   };
-  QUERN_ASSIGN(server, Server::start(std::move(options.server), makeRoutes(*service)));
+  std::vector<Route> routes = makeRoutes(*service);
+  for (Route& route : webRoutes()) routes.push_back(std::move(route));
+  QUERN_ASSIGN(server, Server::start(std::move(options.server), std::move(routes)));
   load(models);
   return engine::base::ok();
 }

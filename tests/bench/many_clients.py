@@ -1,9 +1,10 @@
-"""Many clients at once: Quern in process beside llama-server over loopback, in turns. Started by many_clients.sh, which
-has built the peer. Both sides get the same texts, greedy, past the end of the answer; every round has new ones, so that
-nothing is known from before. Standard library only."""
+"""Many clients at once: Quern in process, `quern serve` and llama-server over loopback, in turns. Started by
+many_clients.sh, which has built the peer. All sides get the same texts, greedy, past the end of the answer; every round
+has new ones, so that nothing is known from before. Standard library only."""
 
 import argparse
 import asyncio
+import contextlib
 import json
 import math
 import os
@@ -20,6 +21,7 @@ import time
 import urllib.error
 import urllib.request
 
+IN_PROCESS, BESIDE = "in process", "with others"
 QUIET = 0.05  # of the machine's processors, taken by others
 GOALS = {"tokens_per_second": ("≥", 3.0), "first_token_ms": ("≤", 0.25)}
 SUBJECTS = ("the mill by the river", "a lighthouse in winter", "the old railway bridge", "bees and their hives",
@@ -55,15 +57,45 @@ def percentile(values, share):
     return sorted(values)[max(1, math.ceil(share * len(values))) - 1]
 
 
-async def ask(port, prompt, tokens):
+def llama_request(prompt, tokens):
+    return "/completion", {"prompt": prompt, "n_predict": tokens, "temperature": 0, "ignore_eos": True, "stream": True,
+                           "cache_prompt": False}
+
+
+def llama_event(event):
+    """(whether a token came, the count of all once it is known)."""
+    return not event.get("stop"), event.get("tokens_predicted") if event.get("stop") else None
+
+
+def openai_request(prompt, tokens):
+    return "/v1/completions", {"prompt": prompt, "max_tokens": tokens, "temperature": 0, "ignore_eos": True,
+                               "stream": True, "stream_options": {"include_usage": True}}
+
+
+def openai_event(event):
+    usage = event.get("usage")
+    return any(choice["text"] for choice in event["choices"]), usage["completion_tokens"] if usage else None
+
+
+async def post(port, path, body, buffer=None):
+    """Sends a request; returns the connection with the answer still to be read."""
+    data = json.dumps(body).encode()
+    connection = socket.socket()
+    if buffer:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    connection.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
+    reader, writer = await asyncio.open_connection(sock=connection)
+    writer.write(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                 f"Connection: close\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data)
+    return reader, writer
+
+
+async def ask(server, prompt, tokens):
     """One client: (when it asked, when each token came, how many the server counted)."""
-    body = json.dumps({"prompt": prompt, "n_predict": tokens, "temperature": 0, "ignore_eos": True, "stream": True,
-                       "cache_prompt": False}).encode()
     asked = time.monotonic()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await post(server.port, *server.request(prompt, tokens))
     try:
-        writer.write(b"POST /completion HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                     b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         arrivals, counted = [], 0
         while line := await reader.readline():
             if not line.startswith(b"data: {"):
@@ -71,25 +103,75 @@ async def ask(port, prompt, tokens):
             now = time.monotonic()
             event = json.loads(line[6:])
             if "error" in event:
-                raise RuntimeError(f"llama-server: {event['error']}")
-            if event.get("stop"):
-                counted = event["tokens_predicted"]
+                raise RuntimeError(f"{server.name}: {event['error']}")
+            came, count = server.event(event)
+            if came:
+                arrivals.append(now)
+            if count is not None:
+                counted = count
                 break
-            arrivals.append(now)
         return asked, arrivals, counted
     finally:
         writer.close()
 
 
-async def ask_all(port, prompts, tokens):
-    return await asyncio.gather(*(ask(port, prompt, tokens) for prompt in prompts))
+async def ask_all(server, prompts, tokens):
+    return await asyncio.gather(*(ask(server, prompt, tokens) for prompt in prompts))
+
+
+class Bystanders:
+    """Connections that are open and ask for nothing, and streams whose readers take a few bytes a second of an answer
+    that has been made."""
+
+    def __init__(self, server, idle, slow):
+        self.server, self.idle, self.slow = server, idle, slow
+        self.writers, self.readers = [], []
+
+    async def __aenter__(self):
+        for _ in range(self.idle):
+            _, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
+            writer.write(b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            self.writers.append(writer)
+        for begin in range(0, self.slow, 32):
+            streams = await asyncio.gather(*(
+                post(self.server.port, *self.server.request(f"{n} {begin} slow readers of a long answer", 32), buffer=2048)
+                for n in range(min(32, self.slow - begin))))
+            self.writers += [writer for _, writer in streams]
+            self.readers += [reader for reader, _ in streams]
+        await self.until_made()
+        self.task = asyncio.create_task(self.sip())
+        return self
+
+    async def until_made(self):
+        for _ in range(600):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
+            writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            text = (await reader.read()).decode()
+            writer.close()
+            busy = [line for line in text.splitlines() if line.startswith(("vllm:num_requests_running",
+                                                                           "vllm:num_requests_waiting"))]
+            if busy and all(float(line.split()[-1]) == 0 for line in busy):
+                return
+            await asyncio.sleep(0.1)
+        sys.exit("The slow readers' answers were not made within a minute.")
+
+    async def sip(self):
+        while True:
+            for reader in self.readers:
+                await reader.read(4)
+            await asyncio.sleep(0.5)
+
+    async def __aexit__(self, *_):
+        self.task.cancel()
+        for writer in self.writers:
+            writer.close()
 
 
 def summary(answers, tokens):
     first, between, begin, end = [], [], math.inf, 0
     for asked, arrivals, counted in answers:
         if counted != tokens or not arrivals:
-            sys.exit(f"llama-server made {counted} tokens instead of {tokens}.")
+            sys.exit(f"A server made {counted} tokens instead of {tokens}.")
         first.append((arrivals[0] - asked) * 1000)
         between += [(b - a) * 1000 for a, b in zip(arrivals, arrivals[1:])]
         begin, end = min(begin, asked), max(end, arrivals[-1])
@@ -99,23 +181,21 @@ def summary(answers, tokens):
             "inter_token_ms": {"p50": percentile(between, 0.5), "p99": percentile(between, 0.99)}}
 
 
-class LlamaServer:
+class Server:
     """A server of its own for each round; it ends with the `with`."""
 
     def __init__(self, options):
         self.options = options
-
-    def __enter__(self):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        slots = self.options.clients
-        command = [self.options.peer + "/llama-server", "-m", self.options.model, "-np", str(slots),
-                   "-c", str(slots * (256 + self.options.tokens)), "-t", str(self.options.threads),
-                   "-tb", str(self.options.threads), "--host", "127.0.0.1", "--port", str(self.port), "--no-ui"]
+
+    def __enter__(self):
         self.log = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL,
-                                        env=dict(os.environ, LD_LIBRARY_PATH=self.options.peer))
+        self.home = tempfile.TemporaryDirectory()
+        environment = dict(os.environ, QUERN_HOME=self.home.name, **self.environment())
+        self.process = subprocess.Popen(self.command(), stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL,
+                                        env=environment)
         try:
             self.wait_until_ready()
         except BaseException:
@@ -123,19 +203,22 @@ class LlamaServer:
             raise
         return self
 
+    def environment(self):
+        return {}
+
     def wait_until_ready(self):
         until = time.monotonic() + 60
         while time.monotonic() < until:
             if self.process.poll() is not None:
                 self.log.seek(0)
-                sys.exit("llama-server ended: " + self.log.read().decode(errors="replace")[-400:])
+                sys.exit(f"{self.name} ended: " + self.log.read().decode(errors="replace")[-400:])
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=2) as answer:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{self.ready}", timeout=2) as answer:
                     if answer.status == 200:
                         return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
-        sys.exit("llama-server was not ready after 60 seconds.")
+        sys.exit(f"{self.name} was not ready after 60 seconds.")
 
     def __exit__(self, *_):
         self.process.terminate()
@@ -145,13 +228,41 @@ class LlamaServer:
             self.process.kill()
             self.process.wait()
         self.log.close()
+        self.home.cleanup()
 
 
-def measure_peer(options, seed):
-    with LlamaServer(options) as server:
-        work = ask_all(server.port, make_prompts(options.clients, seed), options.tokens)
-        answers = asyncio.run(asyncio.wait_for(work, options.limit))
-    return [summary(answers, options.tokens)]
+class LlamaServer(Server):
+    name, ready = "llama-server", "/health"
+    request, event = staticmethod(llama_request), staticmethod(llama_event)
+
+    def environment(self):
+        return {"LD_LIBRARY_PATH": self.options.peer}
+
+    def command(self):
+        slots, threads = self.options.clients, str(self.options.threads)
+        return [self.options.peer + "/llama-server", "-m", self.options.model, "-np", str(slots),
+                "-c", str(slots * (256 + self.options.tokens)), "-t", threads, "-tb", threads, "--host", "127.0.0.1",
+                "--port", str(self.port), "--no-ui"]
+
+
+class QuernServer(Server):
+    name, ready = "quern serve", "/ready"
+    request, event = staticmethod(openai_request), staticmethod(openai_event)
+
+    def command(self):
+        return [self.options.quern, "serve", "--host", "127.0.0.1", "--port", str(self.port), "--model",
+                self.options.model, "--parallel", str(self.options.clients), "--ctx", str(256 + self.options.tokens),
+                "--threads", str(self.options.threads)]
+
+
+def measure_server(kind, options, seed, idle=0, slow=0):
+    async def work(server):
+        prompts = make_prompts(options.clients, seed)
+        async with Bystanders(server, idle, slow) if idle or slow else contextlib.nullcontext():
+            return await asyncio.wait_for(ask_all(server, prompts, options.tokens), options.limit)
+
+    with kind(options) as server:
+        return [summary(asyncio.run(work(server)), options.tokens)]
 
 
 def measure_quern(options, seed):
@@ -179,26 +290,34 @@ def median(runs, key):
 
 
 def print_tables(samples, options):
-    ours = [runs[-1] for runs in samples["quern"]]
-    theirs = [runs[-1] for runs in samples["llama-server"]]
+    last = {name: [runs[-1] for runs in all_runs] for name, all_runs in samples.items()}
     print(f"{options.clients} clients × {options.tokens} tokens, {options.threads} threads, "
-          f"{len(ours)} round(s) in turns, medians")
-    print(f"\n| {'':<22} | {'Quern':>8} | {'llama-server':>12} | {'ratio':>6} | goal |")
-    print("|" + "-" * 24 + "|---------:|-------------:|-------:|------|")
+          f"{len(last[IN_PROCESS])} round(s) in turns, medians")
+    print(f"\n| {'':<22} | " + " | ".join(f"{name:>12}" for name in last) + " | × llama-server | goal |")
+    print("|" + "-" * 24 + "|" + "-------------:|" * len(last) + "---------------:|------|")
     for key, text in (("tokens_per_second", "tokens/s in sum"), ("first_token_ms.p50", "first token p50, ms"),
                       ("first_token_ms.p99", "first token p99, ms"), ("inter_token_ms.p50", "between tokens p50, ms"),
                       ("inter_token_ms.p99", "between tokens p99, ms")):
-        a, b = median(ours, key), median(theirs, key)
+        values = {name: median(runs, key) for name, runs in last.items()}
+        ratio = values[QuernServer.name] / values[LlamaServer.name]
         goal = ""
         if not key.endswith("p99") and key.partition(".")[0] in GOALS:
             sign, wanted = GOALS[key.partition(".")[0]]
-            met = a / b >= wanted if sign == "≥" else a / b <= wanted
-            goal = f"{sign} {wanted:g}: " + ("met" if met else "missed")
-        print(f"| {text:<22} | {a:>8.1f} | {b:>12.1f} | {a / b:>6.2f} | {goal} |")
+            goal = f"{sign} {wanted:g}: " + ("met" if (ratio >= wanted if sign == "≥" else ratio <= wanted) else "missed")
+        print(f"| {text:<22} | " + " | ".join(f"{value:>12.1f}" for value in values.values()) +
+              f" | {ratio:>14.2f} | {goal} |")
+    speeds = {name: median(runs, "tokens_per_second") for name, runs in last.items()}
+    print(f"\nThe server makes {speeds[QuernServer.name] / speeds[IN_PROCESS] * 100:.1f} % of what the engine makes in "
+          "process (goal: at least 97).")
+    if BESIDE in last:
+        for key, text in (("tokens_per_second", "tokens/s"), ("first_token_ms.p50", "first token p50")):
+            change = median(last[BESIDE], key) / median(last[QuernServer.name], key) - 1
+            print(f"{options.idle} idle connections and {options.slow} slow readers change {text} by {change * 100:+.1f} % "
+                  "(goal: at most 5).")
     print("\n| Quern, clients | tokens/s | × one client | first token p50, ms | between tokens p50, ms |")
     print("|---------------:|---------:|-------------:|--------------------:|-----------------------:|")
-    alone = median([runs[0] for runs in samples["quern"]], "tokens_per_second")
-    for runs in zip(*samples["quern"]):
+    alone = median([runs[0] for runs in samples[IN_PROCESS]], "tokens_per_second")
+    for runs in zip(*samples[IN_PROCESS]):
         speed = median(runs, "tokens_per_second")
         print(f"| {runs[0]['clients']} | {speed:.0f} | {speed / alone:.1f} | {median(runs, 'first_token_ms.p50'):.1f} | "
               f"{median(runs, 'inter_token_ms.p50'):.1f} |")
@@ -212,6 +331,8 @@ def parse_arguments():
     parser.add_argument("--tokens", type=int, default=64, help="of each answer (64)")
     parser.add_argument("--threads", type=int, default=2, help="of each side (2)")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--idle", type=int, default=0, help="connections that ask for nothing, once more beside them")
+    parser.add_argument("--slow", type=int, default=0, help="readers that take a few bytes a second, likewise")
     parser.add_argument("--quick", action="store_true", help="one round")
     parser.add_argument("--limit", type=float, default=120, help="seconds that one side may take in a round (120)")
     parser.add_argument("--json", action="store_true", help="all samples, for a machine to read")
@@ -220,6 +341,10 @@ def parse_arguments():
     options.program = next((str(path) for path in programs if path.exists()), None)
     if options.program is None:
         parser.error("there is no build/release or build/headless with many_clients: build it with the tests")
+    options.quern = str(pathlib.Path(options.program).with_name("quern"))
+    wanted = options.idle + options.slow + 1024
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, wanted), hard), hard))
     options.rounds = 1 if options.quick else max(1, options.rounds)
     return options
 
@@ -228,9 +353,13 @@ def main():
     options = parse_arguments()
     # As an exception, so that the server ends, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
-    samples = {"quern": [], "llama-server": []}
-    others = {"quern": [], "llama-server": []}
-    sides = [("quern", measure_quern), ("llama-server", measure_peer)]
+    sides = [(IN_PROCESS, measure_quern),
+             (QuernServer.name, lambda *a: measure_server(QuernServer, *a))]
+    if options.idle or options.slow:
+        sides.append((BESIDE, lambda *a: measure_server(QuernServer, *a, idle=options.idle, slow=options.slow)))
+    sides.append((LlamaServer.name, lambda *a: measure_server(LlamaServer, *a)))
+    samples = {name: [] for name, _ in sides}
+    others = {name: [] for name, _ in sides}
     for turn in range(options.rounds):
         for name, measure in sides if turn % 2 == 0 else reversed(sides):
             all_before, own_before, began = *busy_seconds(), time.monotonic()

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Quern beside llama-server with many clients at once, in turns A B A B: 32 clients that each stream 64 tokens of
-# SmolLM2. llama-server is asked over loopback, Quern in process.
+# SmolLM2. llama-server and "quern serve" are asked over loopback, the engine also in process.
 #
 #   tests/bench/many_clients.sh                   three rounds (about a minute)
+#   tests/bench/many_clients.sh --idle 2000 --slow 200   also beside connections that do nothing or read slowly
 #   tests/bench/many_clients.sh --quick           one round; --json gives all samples; --help the rest
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../packaging/lib.sh"
