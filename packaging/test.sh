@@ -32,7 +32,7 @@ if [ "${1:-}" != quick ]; then
   step "address and undefined-behaviour sanitizers" run_ctest asan -L fast
   step "fuzzing" run_ctest asan -L fuzz
   build tsan test_scheduler test_grammar test_store test_runtime test_base test_serve --
-  step "thread sanitizer" run_ctest tsan -R '^(Schedul|Constraint|ModelPool|PrefixStore|Engine|Store|ThreadPool|Api|CpuExecutable)'
+  step "thread sanitizer" run_ctest tsan -R '^(Schedul|Constraint|ModelPool|PrefixStore|Engine|Store|ThreadPool|Api|Front|Kept/HttpAttacks|CpuExecutable)'
 fi
 if [ ${#failed[@]} -gt 0 ]; then
   die "Failed: $(IFS=,; echo "${failed[*]}")"

@@ -24,5 +24,6 @@ host = b"Host: a\r\n"
 cases.append(b"GET / HTTP/1.1\r\n" + host + b"\r\n" * 2 + b"GET /x?y=z HTTP/1.0\r\n\r\n")
 cases.append(b"POST /v1/chat HTTP/1.1\r\n" + host + b"Content-Length: 2\r\n\r\n{}" + b"GET / HTTP/1.1\r\n" + host + b"\r\n")
 cases.append(b"POST / HTTP/1.1\r\n" + host + b"Transfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\nX: y\r\n\r\n")
+cases.append(b"\r\nGET / HTTP/1.1\r\n" + host + b"\r\n\r\nGET / HTTP/1.1\r\n" + host + b"\r\n")
 for index, case in enumerate(cases):
     (corpus / f"{index:03}").write_bytes(bytes([index % 7, 0]) + case)

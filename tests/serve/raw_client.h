@@ -45,6 +45,11 @@ class RawClient {
     ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     close();
   }
+  /// send() then returns when the other side has read all but what its own buffer takes.
+  void keepLittleToSend() {
+    const int bytes = 4096;
+    ::setsockopt(socket_, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+  }
   void endOutput() { ::shutdown(socket_, SHUT_WR); }
 
   /// False when the other side has closed.

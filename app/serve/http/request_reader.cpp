@@ -4,9 +4,11 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
+#include <limits>
 #include <optional>
 #include <utility>
 
+#include "app/serve/http/chunked_body.h"
 #include "app/serve/http/request_target.h"
 #include "engine/base/check.h"
 #include "engine/base/text.h"
@@ -17,12 +19,8 @@ namespace {
 namespace beast = boost::beast;
 using ErrorCode = beast::error_code;
 
-/// A line that says how long the next chunk is, with whatever a client hangs onto it, and trailers.
-constexpr std::size_t kChunkLineBytes = 4096;
-
-/// Beast's parser, its finds put into an HttpRequest. Trailers are dropped: what comes after the head was
-/// judged must not become a header.
-class Parser final : public beast::http::basic_parser<true> {
+/// Beast's parser for a head, its finds put into an HttpRequest. Bodies are read by this room.
+class HeadParser final : public beast::http::basic_parser<true> {
  public:
   HttpRequest request;
   std::string target;
@@ -41,30 +39,23 @@ class Parser final : public beast::http::basic_parser<true> {
   }
   void on_field_impl(beast::http::field, beast::string_view name, beast::string_view value,
                      ErrorCode& error) override {
-    error = {};
-    if (isHeadDone_) return;
     request.headers.push_back(
         {std::string(name.data(), name.size()), std::string(value.data(), value.size())});
-  }
-  void on_header_impl(ErrorCode& error) override {
-    isHeadDone_ = true;
     error = {};
   }
+  void on_header_impl(ErrorCode& error) override { error = {}; }
   void on_body_init_impl(boost::optional<std::uint64_t> const&, ErrorCode& error) override { error = {}; }
-  std::size_t on_body_impl(beast::string_view body, ErrorCode& error) override {
-    request.body.append(body.data(), body.size());
-    error = {};
-    return body.size();
-  }
-  void on_chunk_header_impl(std::uint64_t, beast::string_view, ErrorCode& error) override { error = {}; }
-  std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view body, ErrorCode& error) override {
-    request.body.append(body.data(), body.size());
-    error = {};
-    return body.size();
+  std::size_t on_body_impl(beast::string_view, ErrorCode& error) override { return noBody(error); }
+  void on_chunk_header_impl(std::uint64_t, beast::string_view, ErrorCode& error) override { noBody(error); }
+  std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view, ErrorCode& error) override {
+    return noBody(error);
   }
   void on_finish_impl(ErrorCode& error) override { error = {}; }
 
-  bool isHeadDone_ = false;
+  static std::size_t noBody(ErrorCode& error) {
+    error = beast::http::error::unexpected_body;
+    return 0;
+  }
 };
 
 Refusal malformed(std::string message) { return {400, "malformed_request", std::move(message)}; }
@@ -138,18 +129,14 @@ std::optional<Refusal> checkFraming(const HttpRequest& request, int version) {
   return std::nullopt;
 }
 
-Refusal refusalOf(const ErrorCode& error, const Limits& limits) {
-  using Code = beast::http::error;
-  if (error == Code::header_limit) {
-    return {431, "headers_too_large",
-            "The request's head is longer than " + engine::base::byteText(limits.headBytes) + "."};
-  }
-  if (error == Code::body_limit) {
-    return {413, "body_too_large",
-            "The request's body is longer than " + engine::base::byteText(limits.bodyBytes) +
-                ", which is the limit here."};
-  }
-  if (error == Code::bad_version) {
+Refusal bodyTooLarge(const Limits& limits) {
+  return {413, "body_too_large",
+          "The request's body is longer than " + engine::base::byteText(limits.bodyBytes) +
+              ", which is the limit here."};
+}
+
+Refusal refusalOf(const ErrorCode& error) {
+  if (error == beast::http::error::bad_version) {
     return {505, "unknown_http_version", "This server speaks HTTP/1.1 and HTTP/1.0."};
   }
   return malformed("The request is no well-formed HTTP (" + error.message() + ").");
@@ -188,10 +175,13 @@ struct RequestReader::State {
 
   Limits limits;
   std::string kept;
-  std::size_t read = 0;     ///< of `kept`
-  std::size_t scanned = 0;  ///< of rest(): holds no head's end
+  std::size_t read = 0;          ///< of `kept`
+  std::size_t scanned = 0;       ///< of rest(): holds no head's end
+  bool isPastEmptyLine = false;  ///< that may come before a request
   Phase phase = Phase::kHead;
-  std::unique_ptr<Parser> parser;
+  HttpRequest request;
+  std::optional<ChunkedBody> chunks;  ///< of a body that comes in chunks
+  std::size_t bodyLeft = 0;           ///< of any other
   bool isHttp10 = false;
   bool keepAlive = false;
   bool expectsContinue = false;
@@ -200,7 +190,11 @@ struct RequestReader::State {
 
 RequestReader::Event RequestReader::State::head() {
   // RFC 9112, section 2.2: an empty line before a request is forgiven, one.
-  if (scanned == 0 && rest().starts_with("\r\n")) consume(2);
+  if (!isPastEmptyLine) {
+    if (rest() == "\r") return Event::kNeedMore;
+    if (rest().starts_with("\r\n")) consume(2);
+    isPastEmptyLine = true;
+  }
   const std::string_view bytes = rest();
   const std::size_t end = bytes.find("\r\n\r\n", scanned < 3 ? 0 : scanned - 3);
   const std::size_t size = end == std::string_view::npos ? bytes.size() : end + 4;
@@ -229,59 +223,60 @@ RequestReader::Event RequestReader::State::head() {
 
 std::optional<Refusal> RequestReader::State::parseHead(std::string_view bytes) {
   if (auto refusal = checkHeadBytes(bytes)) return refusal;
-  parser = std::make_unique<Parser>();
-  parser->header_limit(static_cast<std::uint32_t>(limits.headBytes));
-  parser->body_limit(limits.bodyBytes);
-  parser->eager(true);
+  HeadParser parser;
+  parser.header_limit(static_cast<std::uint32_t>(limits.headBytes));
+  parser.body_limit(std::numeric_limits<std::uint64_t>::max());
+  parser.eager(true);
   ErrorCode error;
-  const std::size_t used = parser->put(boost::asio::buffer(bytes.data(), bytes.size()), error);
-  if (error == beast::http::error::need_more) error = {};
-  HttpRequest& request = parser->request;
+  const std::size_t used = parser.put(boost::asio::buffer(bytes.data(), bytes.size()), error);
+  if (error == beast::http::error::need_more) error = {};  // of the body
   // Before Beast's own word, which is less clear about them.
-  if (auto refusal = checkFraming(request, parser->version); refusal && !request.method.empty())
+  if (auto refusal = checkFraming(parser.request, parser.version); refusal && !parser.request.method.empty())
     return refusal;
-  if (error) return refusalOf(error, limits);
-  if (!parser->is_header_done() || used != bytes.size()) {
+  if (error) return refusalOf(error);
+  if (!parser.is_header_done() || used != bytes.size()) {
     return malformed("The request's head does not end where its lines end.");
   }
-  if (request.headers.size() > limits.headers) {
+  if (parser.request.headers.size() > limits.headers) {
     return Refusal{431, "headers_too_large",
                    "The request has more than " + std::to_string(limits.headers) + " headers."};
   }
-  auto target = parseTarget(parser->target);
+  auto target = parseTarget(parser.target);
   if (!target) return malformed("The request's target is no path of this server.");
-  if (!target->authority.empty() && !equalIgnoringCase(target->authority, request.header("Host"))) {
+  if (!target->authority.empty() && !equalIgnoringCase(target->authority, parser.request.header("Host"))) {
     return malformed("The request's target and its \"Host\" name two servers.");
   }
+  const auto length = parser.content_length();
+  if (length && *length > limits.bodyBytes) return bodyTooLarge(limits);
+  chunks.reset();
+  if (parser.chunked()) chunks.emplace();
+  bodyLeft = length ? static_cast<std::size_t>(*length) : 0;
+  isHttp10 = parser.version < 11;
+  keepAlive = parser.keep_alive();
+  expectsContinue = !isHttp10 && !parser.request.header("Expect").empty() && (chunks || bodyLeft > 0);
+  request = std::move(parser.request);
   request.path = std::move(target->path);
   request.query = std::move(target->query);
-  isHttp10 = parser->version < 11;
-  keepAlive = parser->keep_alive();
-  expectsContinue = !isHttp10 && !request.header("Expect").empty() && !parser->is_done();
-  const auto length = parser->content_length();
-  if (length && *length > limits.bodyBytes) return refusalOf(beast::http::error::body_limit, limits);
   return std::nullopt;
 }
 
 RequestReader::Event RequestReader::State::body() {
-  while (!parser->is_done() && !rest().empty()) {
-    ErrorCode error;
-    const std::size_t used = parser->put(boost::asio::buffer(rest().data(), rest().size()), error);
-    consume(used);
-    if (error == beast::http::error::need_more) {
-      if (rest().size() > kChunkLineBytes) {
-        return refuse(malformed("The line before a chunk, or what follows the last one, is too long."));
-      }
-      if (used == 0) return Event::kNeedMore;
-      continue;
+  if (chunks) {
+    std::string_view bytes = rest();
+    const auto result = chunks->read(bytes, request.body, limits.bodyBytes);
+    consume(rest().size() - bytes.size());
+    if (result == ChunkedBody::Result::kNeedMore) return Event::kNeedMore;
+    if (result == ChunkedBody::Result::kTooLong) return refuse(bodyTooLarge(limits));
+    if (result == ChunkedBody::Result::kMalformed) {
+      return refuse(malformed("The request's body is said to come in chunks, and does not."));
     }
-    if (error) return refuse(refusalOf(error, limits));
-    if (parser->request.body.size() > limits.bodyBytes) {
-      return refuse(refusalOf(beast::http::error::body_limit, limits));
-    }
-    if (used == 0) return Event::kNeedMore;
+  } else {
+    const std::string_view bytes = rest().substr(0, bodyLeft);
+    request.body += bytes;
+    bodyLeft -= bytes.size();
+    consume(bytes.size());
+    if (bodyLeft > 0) return Event::kNeedMore;
   }
-  if (!parser->is_done()) return Event::kNeedMore;
   phase = Phase::kComplete;
   return Event::kComplete;
 }
@@ -307,17 +302,14 @@ RequestReader::Event RequestReader::advance() {
   return Event::kNeedMore;
 }
 
-HttpRequest& RequestReader::request() {
-  QUERN_CHECK(state_->parser != nullptr, "no head has been read");
-  return state_->parser->request;
-}
+HttpRequest& RequestReader::request() { return state_->request; }
 
 HttpRequest RequestReader::take() {
   QUERN_CHECK(state_->phase == State::Phase::kComplete, "the request is not complete");
-  HttpRequest request = std::move(state_->parser->request);
-  state_->parser.reset();
+  HttpRequest request = std::exchange(state_->request, {});
   state_->phase = State::Phase::kHead;
   state_->scanned = 0;
+  state_->isPastEmptyLine = false;
   return request;
 }
 
@@ -329,8 +321,6 @@ bool RequestReader::hasBegun() const {
   return state_->phase != State::Phase::kHead || !state_->rest().empty();
 }
 std::size_t RequestReader::keptBytes() const { return state_->rest().size(); }
-std::size_t RequestReader::bodyBytes() const {
-  return state_->parser ? state_->parser->request.body.size() : 0;
-}
+std::size_t RequestReader::bodyBytes() const { return state_->request.body.size(); }
 
 }  // namespace quern::app::serve::http

@@ -1,6 +1,6 @@
 // Bytes of a connection in, whole requests out, or the reason why not. Knows no sockets, so that it can be
-// tested and fuzzed without any. Boost.Beast parses; what it is lenient about, and what two programs in a row
-// could read in two ways (request smuggling), is refused here.
+// tested and fuzzed without any. Boost.Beast parses heads; what it is lenient about, and what two programs in
+// a row could read in two ways (request smuggling), is refused here.
 #pragma once
 
 #include <cstddef>
