@@ -144,7 +144,9 @@ void LanServer::Impl::load(const std::vector<ServedModel>& models) {
     engine::scheduler::AcquireOptions acquire;
     acquire.roomWait = std::chrono::milliseconds(-1);
     pool->acquireLater(model.path, acquire,
-                       [state = loading, name = model.name](Result<engine::scheduler::Lease> lease) {
+                       [state = loading, counters = metrics.get(),
+                        name = model.name](Result<engine::scheduler::Lease> lease) {
+                         if (lease) counters->watch(name, *lease);
                          state->ended(name, lease ? std::nullopt : std::optional<Error>(lease.error()));
                        });
   }

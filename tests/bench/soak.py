@@ -3,15 +3,14 @@
 import argparse
 import asyncio
 import json
-import os
 import pathlib
 import random
 import signal
-import socket
-import subprocess
 import sys
-import tempfile
 import time
+
+sys.path.append(str(pathlib.Path(__file__).parent.parent / "clients"))
+from server import exchange, start  # noqa: E402
 
 CLIENTS = 24
 PARALLEL = 8
@@ -50,33 +49,6 @@ WRONG = [("/v1/chat/completions", b"{", 400), ("/v1/chat/completions", b'{"messa
          ("/v1/chat/completions", b"[" * 5000, 400)]
 
 
-async def exchange(port, path, body, hang_up=None):
-    """(status, body), or (0, b"") where this client hangs up after some seconds."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                     f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
-        if hang_up is not None:
-            await asyncio.sleep(hang_up)
-            writer.transport.abort()
-            return 0, b""
-        data = await asyncio.wait_for(reader.read(), 180)
-    finally:
-        writer.close()
-    head, _, rest = data.partition(b"\r\n\r\n")
-    status = int(head.split(b" ", 2)[1]) if head else -1
-    if b"transfer-encoding: chunked" in head.lower():
-        whole = b""
-        while rest:
-            size, _, rest = rest.partition(b"\r\n")
-            length = int(size, 16)
-            if length == 0:
-                return status, whole
-            whole, rest = whole + rest[:length], rest[length + 2:]
-        return -1, whole  # cut
-    return status, rest
-
-
 def events(data):
     return [json.loads(line[6:]) for line in data.decode().splitlines() if line.startswith("data: {")]
 
@@ -99,14 +71,9 @@ def essence(path, data, is_streamed):
     return sorted(texts.items())
 
 
-def resident_bytes(pid):
-    with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 class Soak:
-    def __init__(self, options, port, pid):
-        self.options, self.port, self.pid = options, port, pid
+    def __init__(self, options, server):
+        self.options, self.server, self.port = options, server, server.port
         self.requests = list(right_requests())
         self.expected = []
         self.counts = {"right": 0, "busy": 0, "hung up": 0, "refused as wrong": 0}
@@ -115,7 +82,7 @@ class Soak:
 
     async def learn(self):
         for path, body in self.requests:
-            status, data = await exchange(self.port, path, json.dumps(body).encode())
+            status, _, data = await exchange(self.port, path, json.dumps(body).encode())
             if status != 200:
                 sys.exit(f"{path} {body} was answered {status}: {data[:300]}")
             self.expected.append(essence(path, data, False))
@@ -124,7 +91,7 @@ class Soak:
         kind = source.random()
         if kind < 0.08:
             path, body, wanted = source.choice(WRONG)
-            status, data = await exchange(self.port, path, body)
+            status, _, data = await exchange(self.port, path, body)
             self.count("refused as wrong", status == wanted, f"{path} {body[:60]}: {status}, not {wanted}: {data[:200]}")
             return
         number = source.randrange(len(self.requests))
@@ -135,7 +102,7 @@ class Soak:
             await exchange(self.port, path, sent, hang_up=source.random() * 1.5)
             self.counts["hung up"] += 1
             return
-        status, data = await exchange(self.port, path, sent)
+        status, _, data = await exchange(self.port, path, sent)
         if status == 429:
             self.counts["busy"] += 1
             await asyncio.sleep(0.2)
@@ -161,7 +128,7 @@ class Soak:
 
     async def watch(self, until):
         while time.monotonic() < until:
-            self.memory.append((time.monotonic(), resident_bytes(self.pid)))
+            self.memory.append((time.monotonic(), self.server.resident_bytes()))
             await asyncio.sleep(1)
 
     async def run(self):
@@ -175,30 +142,6 @@ class Soak:
         # The most that the first and the last third had: what grows without end shows in it.
         return {"counts": self.counts, "failures": self.failures[:10], "failed": len(self.failures),
                 "resident_first": max(later[:third]), "resident_last": max(later[-third:])}
-
-
-def start(options, home):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [options.program, "serve", "--host", "127.0.0.1", "--port", str(port), "--model", options.model, "--parallel",
-               str(PARALLEL), "--ctx", "1024"]
-    log = open(pathlib.Path(home) / "log", "w+b")
-    process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=dict(os.environ, QUERN_HOME=home))
-    for _ in range(1200):
-        if process.poll() is not None:
-            break
-        try:
-            with socket.create_connection(("127.0.0.1", port), 1) as connection:
-                connection.sendall(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-                if b" 200 " in connection.recv(200):
-                    return process, port, log
-        except OSError:
-            pass
-        time.sleep(0.1)
-    process.kill()
-    log.seek(0)
-    sys.exit("The server did not come up: " + log.read().decode(errors="replace")[-600:])
 
 
 def main():
@@ -215,17 +158,10 @@ def main():
         if options.program is None:
             parser.error("there is no build/release or build/headless: build quern first")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
-    with tempfile.TemporaryDirectory() as home:
-        process, port, log = start(options, home)
-        try:
-            result = asyncio.run(Soak(options, port, process.pid).run())
-            result["alive"] = process.poll() is None
-            process.send_signal(signal.SIGTERM)
-            result["exit"] = process.wait(60)
-        finally:
-            process.kill()
-            process.wait()
-            log.close()
+    with start(options.program, options.model, "--parallel", str(PARALLEL), "--ctx", "1024") as server:
+        result = asyncio.run(Soak(options, server).run())
+        result["alive"] = server.process.poll() is None
+        result["exit"] = server.end()
     growth = result["resident_last"] / result["resident_first"] - 1
     result["growth"] = growth
     is_good = result["failed"] == 0 and growth <= GROWTH and result["alive"] and result["exit"] == 0

@@ -177,7 +177,9 @@ TEST_F(FrontServer, AllTogetherHaveALimit) {
     running.back().send(post("/hold", ""));
     ASSERT_TRUE(held_.waitFor(i));
   }
-  EXPECT_EQ(statusOf(get("/models")), 503);
+  const std::string refused = ask(get("/models"));
+  EXPECT_EQ(test::RawClient::statusOf(refused), 429);
+  EXPECT_NE(refused.find("Retry-After: "), std::string::npos) << refused;
   EXPECT_EQ(statusOf(get("/health")), 200);
   running.pop_back();
   ASSERT_TRUE(held_.waitForGone(1));

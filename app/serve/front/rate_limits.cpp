@@ -73,7 +73,6 @@ RateLimits::Verdict RateLimits::enter(const KeyFacts* key, const std::string& ad
   Verdict verdict;
   const std::lock_guard lock(mutex_);
   if (inFlight_ >= options_.inFlight) {
-    verdict.status = 503;
     verdict.code = "overloaded";
     verdict.message = "The server is at work on as many requests as it can take. Try again in a moment.";
     return verdict;

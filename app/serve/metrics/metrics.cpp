@@ -104,6 +104,21 @@ struct Metrics::State {
   std::mutex mutex;
   std::map<std::string, std::vector<std::weak_ptr<engine::scheduler::Engine>>> engines;
 
+  /// All that is counted of a model, at 0: a dashboard's rate over what is not there yet is no number.
+  void begin(const std::string& model) {
+    const Labels labels = {{"model_name", model}};
+    for (Family<prometheus::Counter>* family :
+         {&prompt, &generated, &preemptions, &queries, &hits, &drafted, &accepted, &kept}) {
+      family->Add(labels);
+    }
+    for (const char* reason : {"stop", "length", "abort"})
+      success.Add({{"model_name", model}, {"finished_reason", reason}});
+    firstToken.Add(labels, kFirstToken);
+    between.Add(labels, kBetweenTokens);
+    for (Family<Histogram>* family : {&latency, &queue, &prefill, &decode}) family->Add(labels, kLatency);
+    for (Family<Histogram>* family : {&promptSize, &answerSize}) family->Add(labels, kTokens);
+  }
+
   void setGauges(const std::string& model, const engine::scheduler::Stats& stats) {
     const Labels labels = {{"model_name", model}};
     const double use = stats.kvBlocks > 0 ? static_cast<double>(stats.kvBlocksUsed) / stats.kvBlocks : 0;
@@ -124,7 +139,9 @@ Metrics::~Metrics() = default;
 
 void Metrics::watch(const std::string& model, const Lease& lease) {
   const std::lock_guard lock(state_->mutex);
-  auto& known = state_->engines[model];
+  const auto [found, isNew] = state_->engines.try_emplace(model);
+  if (isNew) state_->begin(model);
+  auto& known = found->second;
   std::erase_if(known, [](const auto& one) { return one.expired(); });
   known.push_back(lease);
 }
