@@ -173,6 +173,28 @@ base::Result<void> ModelPool::Core::unload(const std::filesystem::path& path, mi
                                                  " and will be unloaded when they are done.");
 }
 
+base::Result<void> ModelPool::Core::adopt(const std::filesystem::path& path, std::shared_ptr<Engine> engine) {
+  const std::filesystem::path key = keyOf(path);
+  auto entry = std::make_shared<Entry>();
+  entry->path = key;
+  entry->name = engine->info().name;
+  if (entry->name.empty()) entry->name = key.stem().string();
+  entry->asked = entry->loaded = engine->options();
+  entry->engine = std::move(engine);
+  entry->adopted = true;
+  entry->fraction = 1;
+  entry->state = State::kReady;
+  const std::lock_guard lock(mutex_);
+  if (stopping_)
+    return base::Error(base::ErrorCode::kCancelled, "Quern is ending, and takes in no more models.");
+  entry->lastUse = options_.now();
+  if (!entries_.try_emplace(key, std::move(entry)).second) {
+    return base::Error(base::ErrorCode::kBusy, "\"" + base::printable(key.stem().string()) +
+                                                   "\" is loaded or being loaded here already.");
+  }
+  return base::ok();
+}
+
 PoolStatus ModelPool::Core::list() {
   PoolStatus status;
   std::vector<std::pair<EntryRef, Engine*>> engines;  // Of status.models, in their order.
@@ -192,6 +214,7 @@ PoolStatus ModelPool::Core::list() {
       model.leases = entry->leases;
       model.waiting = static_cast<std::int32_t>(entry->waiters.size());
       model.pinned = pinned_.contains(path);
+      model.adopted = entry->adopted;
       model.fraction = entry->fraction;
       if (entry->state == State::kLoading) model.state = PooledModel::State::kLoading;
       if (entry->state == State::kReady) model.state = PooledModel::State::kReady;
@@ -274,6 +297,11 @@ void ModelPool::pin(const std::filesystem::path& path, bool pinned) { core_->pin
 
 base::Result<void> ModelPool::unload(const std::filesystem::path& path, milliseconds wait) {
   return core_->unload(path, wait);
+}
+
+base::Result<void> ModelPool::adopt(const std::filesystem::path& path, std::shared_ptr<Engine> engine) {
+  QUERN_CHECK(engine != nullptr, "a ModelPool is to adopt nothing");
+  return core_->adopt(path, std::move(engine));
 }
 
 PoolStatus ModelPool::list() const { return core_->list(); }

@@ -67,6 +67,7 @@ struct PooledModel {
   std::int32_t requests = 0;  ///< running and waiting in its engine
   std::int32_t waiting = 0;   ///< acquires that wait for it
   bool pinned = false;
+  bool adopted = false;                                ///< see ModelPool::adopt()
   std::optional<std::chrono::milliseconds> idleFor;    ///< kReady without leases
   std::optional<std::chrono::milliseconds> expiresIn;  ///< likewise, where it expires
 };
@@ -113,6 +114,13 @@ class ModelPool {
   /// load is ended. Waits for it up to `wait`. Errors: kNotFound where the model is not here; kBusy where it
   /// is still in use after `wait`, and goes later.
   base::Result<void> unload(const std::filesystem::path& path, std::chrono::milliseconds wait = {});
+
+  /// Takes in an engine that somebody else has loaded and goes on using: it is lent out under `path` like any
+  /// other, whatever LoadOptions are asked for. Its memory is its owner's: it counts nothing of the budget,
+  /// makes no room and does not expire. unload() gives it back, which ends who waits for it with kNotFound;
+  /// the pool's pointer goes on a thread of the pool's. Errors: kBusy where something is here under `path`;
+  /// kCancelled where the pool is ending.
+  base::Result<void> adopt(const std::filesystem::path& path, std::shared_ptr<Engine> engine);
 
   PoolStatus list() const;
   /// Looks at the clock, and returns when what follows from it is done: models that have expired are gone.

@@ -27,6 +27,7 @@ class ModelPool::Core : public std::enable_shared_from_this<ModelPool::Core> {
   double fractionOf(Ticket ticket) const;  ///< how far the load is that `ticket` waits for
   void pin(const std::filesystem::path& path, bool pinned);
   base::Result<void> unload(const std::filesystem::path& path, std::chrono::milliseconds wait);
+  base::Result<void> adopt(const std::filesystem::path& path, std::shared_ptr<Engine> engine);
   PoolStatus list();
   void tick();
   bool onKeeper() const { return std::this_thread::get_id() == keeper_.get_id(); }
@@ -68,6 +69,7 @@ class ModelPool::Core : public std::enable_shared_from_this<ModelPool::Core> {
     bool draining = false;                          ///< another's load has lost patience and needs this room
     bool outdated = false;   ///< somebody waits for it with options that it does not serve
     bool cancelled = false;  ///< the loader is to stop
+    bool adopted = false;    ///< somebody else's: neither loaded nor counted here
     double fraction = 0;
     std::int32_t looks = 0;  ///< list() is asking its engine
     std::uint64_t ends = 0;  ///< how often it was taken down or given up

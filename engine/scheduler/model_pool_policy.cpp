@@ -75,7 +75,8 @@ void ModelPool::Core::dropUnwanted() {
 
 std::optional<ModelPool::Core::Clock::time_point> ModelPool::Core::expiryOf(const Entry& entry) const {
   const auto keep = entry.keepAlive.value_or(options_.idleTimeToLive);
-  if (entry.state != State::kReady || entry.leases > 0 || keep.count() < 0 || pinned_.contains(entry.path))
+  if (entry.state != State::kReady || entry.leases > 0 || keep.count() < 0 || pinned_.contains(entry.path) ||
+      entry.adopted)
     return {};
   // Far enough to mean "never", near enough to be added to any time.
   constexpr auto kMost = std::chrono::milliseconds(std::chrono::hours(24 * 3650));
@@ -121,7 +122,7 @@ std::vector<ModelPool::Core::EntryRef> ModelPool::Core::oldestFirst(bool alsoInU
   std::vector<EntryRef> found;
   for (const auto& [path, entry] : entries_) {
     const bool may = entry->isIdle() || (alsoInUse && entry->state == State::kReady);
-    if (may && !pinned_.contains(path)) found.push_back(entry);
+    if (may && !entry->adopted && !pinned_.contains(path)) found.push_back(entry);
   }
   std::stable_sort(found.begin(), found.end(), [](const EntryRef& a, const EntryRef& b) {
     return a->isIdle() != b->isIdle() ? a->isIdle() : a->lastUse < b->lastUse;
@@ -283,7 +284,8 @@ std::string ModelPool::Core::holdersText(const Entry& except, bool pinnedOnly) c
 /// Whether a model that was loaded for `entry.asked` does what `wanted` names; 0 and "" name nothing. What
 /// the first who waited asked for always does, whatever the loader made of it.
 bool ModelPool::Core::serves(const Entry& entry, const AcquireOptions& wanted) {
-  if (!wanted.load) return true;
+  // What somebody else has loaded cannot be loaded anew: it serves as well as it can.
+  if (!wanted.load || entry.adopted) return true;
   const LoadOptions& want = *wanted.load;
   const auto enough = [](std::int32_t wish, std::int32_t asked, std::int32_t loaded) {
     return wish == asked || wish <= loaded;

@@ -3,6 +3,7 @@
 #include <exception>
 #include <utility>
 
+#include "engine/base/text.h"
 #include "engine/scheduler/model_pool_core.h"
 
 #if defined(__GLIBC__)  // Known once a standard header was read.
@@ -183,12 +184,18 @@ void ModelPool::Core::failed(const EntryRef& entry, const base::Error& error, bo
   retire(entry);
 }
 
-/// Under the mutex: a model that holds nothing any more goes, or queues again where it is waited for.
+/// Under the mutex: a model that holds nothing any more goes, or queues again where it is waited for. What
+/// was somebody else's is not loaded again.
 void ModelPool::Core::retire(const EntryRef& entry) {
   entry->bytes = 0;
   ++entry->ends;
   settled_.notify_all();
   wake();
+  if (entry->adopted) {
+    answerWhere(*entry, [](const Waiter&) { return true; },
+                {base::ErrorCode::kNotFound,
+                 "\"" + base::printable(entry->name) + "\" is not served here any more."});
+  }
   if (entry->waiters.empty()) {
     entries_.erase(entry->path);
   } else {
