@@ -19,6 +19,9 @@ using engine::base::Error;
 using engine::base::Result;
 using engine::scheduler::Engine;
 
+/// How long offer() waits for the pool to let go of an engine of the same file, whose answers are being cut.
+constexpr std::chrono::milliseconds kTakeBackWait{5000};
+
 /// The engines that the pool has loaded, as long as they live, for the watchdog.
 class LivingEngines {
  public:
@@ -52,6 +55,10 @@ class LivingEngines {
 /// How far the models are that the server was started with.
 class Loading {
  public:
+  void awaitOffer(bool awaits) {
+    const std::lock_guard lock(mutex_);
+    awaitsOffer_ = awaits;
+  }
   void begin(const std::string& model) {
     const std::lock_guard lock(mutex_);
     ++named_;
@@ -66,6 +73,7 @@ class Loading {
   }
   std::optional<std::string> whyNotReady() const {
     const std::lock_guard lock(mutex_);
+    if (awaitsOffer_) return "no model is loaded";
     if (!waiting_.empty()) return "loading " + waiting_.front();
     if (named_ > 0 && failed_ == named_) return "no model could be loaded";
     return std::nullopt;
@@ -77,6 +85,7 @@ class Loading {
 
  private:
   mutable std::mutex mutex_;
+  bool awaitsOffer_ = false;
   int named_ = 0;
   int failed_ = 0;
   std::vector<std::string> waiting_;
@@ -89,6 +98,8 @@ class LanServer::Impl {
  public:
   Result<void> open(LanOptions options);
   void load(const std::vector<ServedModel>& models);
+  Result<void> offer(const std::filesystem::path& path, std::shared_ptr<Engine> engine);
+  void withdraw();
 
   // Calls of the pool and the server refer to the first two; the server ends before what its handlers use.
   std::shared_ptr<LivingEngines> engines = std::make_shared<LivingEngines>();
@@ -97,6 +108,9 @@ class LanServer::Impl {
   std::unique_ptr<engine::scheduler::ModelPool> pool;
   std::unique_ptr<Service> service;
   std::unique_ptr<Server> server;
+  bool awaitsOffer = false;
+  std::mutex offering;            ///< over offer() and withdraw()
+  std::filesystem::path offered;  ///< empty: nothing is
 };
 
 Result<void> LanServer::Impl::open(LanOptions options) {
@@ -126,6 +140,8 @@ Result<void> LanServer::Impl::open(LanOptions options) {
   served.version = options.version;
   service = std::make_unique<Service>(*pool, *metrics, std::move(served));
   for (const ServedModel& model : models) loading->begin(model.name);
+  awaitsOffer = options.awaitsOffer;
+  loading->awaitOffer(awaitsOffer);
   options.server.whyNotReady = [state = loading] { return state->whyNotReady(); };
   options.server.progress = [known = engines] { return known->progress(); };
   options.server.onRefused = [counters = metrics.get()](const std::string& reason) {
@@ -152,6 +168,32 @@ void LanServer::Impl::load(const std::vector<ServedModel>& models) {
   }
 }
 
+/// Under `offering`.
+void LanServer::Impl::withdraw() {
+  if (offered.empty()) return;
+  loading->awaitOffer(awaitsOffer);
+  service->setModels({});
+  service->endCalls(
+      {503, "model_changed", "The model of this server is being changed. Try again in a moment.", {}, 5});
+  (void)pool->unload(offered);
+  offered.clear();
+}
+
+Result<void> LanServer::Impl::offer(const std::filesystem::path& path, std::shared_ptr<Engine> engine) {
+  withdraw();
+  auto adopted = pool->adopt(path, engine);
+  if (!adopted && adopted.error().code() == engine::base::ErrorCode::kBusy) {
+    (void)pool->unload(path, kTakeBackWait);
+    adopted = pool->adopt(path, engine);
+  }
+  QUERN_TRY(std::move(adopted));
+  engines->add(engine);
+  offered = path;
+  service->setModels({{path.stem().string(), path, 0, 0}});
+  loading->awaitOffer(false);
+  return engine::base::ok();
+}
+
 LanServer::LanServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 LanServer::~LanServer() = default;
 
@@ -159,6 +201,16 @@ Result<std::unique_ptr<LanServer>> LanServer::start(LanOptions options) {
   auto impl = std::make_unique<Impl>();
   QUERN_TRY(impl->open(std::move(options)));
   return std::unique_ptr<LanServer>(new LanServer(std::move(impl)));
+}
+
+Result<void> LanServer::offer(const std::filesystem::path& path, std::shared_ptr<Engine> engine) {
+  const std::lock_guard lock(impl_->offering);
+  return impl_->offer(path, std::move(engine));
+}
+
+void LanServer::withdraw() {
+  const std::lock_guard lock(impl_->offering);
+  impl_->withdraw();
 }
 
 Server& LanServer::server() { return *impl_->server; }

@@ -1,6 +1,7 @@
 // Models, endpoints and server as one: what "quern serve" starts, and what a window can start beside itself.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,7 @@ struct LanOptions {
   /// the first.
   std::vector<std::string> models;
   bool servesInstalled = true;  ///< other installed models are loaded when they are asked for
+  bool awaitsOffer = false;     ///< not ready before offer() has given it a model
   engine::scheduler::LoadOptions load;
   ServerOptions server;  ///< readiness, progress and counters are filled in
   std::string version = "0.1.0";
@@ -32,6 +34,15 @@ class LanServer {
   ~LanServer();
   LanServer(const LanServer&) = delete;
   LanServer& operator=(const LanServer&) = delete;
+
+  /// Serves an engine that is loaded already under the name of its file, in place of what was offered before:
+  /// its requests run together with those of its owner. Blocks up to some seconds where the same file is just
+  /// being taken back. Errors: those of ModelPool::adopt().
+  engine::base::Result<void> offer(const std::filesystem::path& path,
+                                   std::shared_ptr<engine::scheduler::Engine> engine);
+  /// Lets go of the offered engine: its answers are cut off, new requests for it refused. Its pointer goes
+  /// soon, on a thread of its own.
+  void withdraw();
 
   Server& server();
   /// What is still to be loaded; nothing once all is there.

@@ -25,9 +25,12 @@ std::int64_t modifiedMs(const std::filesystem::path& path) {
 
 }  // namespace
 
-Catalog::Catalog(std::vector<ServedModel> named, bool installed)
-    : named_(std::move(named)), installed_(installed) {
-  for (ServedModel& model : named_) {
+Catalog::Catalog(std::vector<ServedModel> named, bool installed) : installed_(installed) {
+  setNamed(std::move(named));
+}
+
+void Catalog::setNamed(std::vector<ServedModel> named) {
+  for (ServedModel& model : named) {
     std::error_code error;
     if (model.sizeBytes == 0) {
       const auto size = std::filesystem::file_size(model.path, error);
@@ -35,10 +38,17 @@ Catalog::Catalog(std::vector<ServedModel> named, bool installed)
     }
     if (model.modifiedMs == 0) model.modifiedMs = modifiedMs(model.path);
   }
+  const std::lock_guard lock(mutex_);
+  named_ = std::move(named);
+}
+
+std::vector<ServedModel> Catalog::named() const {
+  const std::lock_guard lock(mutex_);
+  return named_;
 }
 
 std::vector<ServedModel> Catalog::all() const {
-  std::vector<ServedModel> models = named_;
+  std::vector<ServedModel> models = named();
   if (!installed_) return models;
   const auto installed = engine::hub::installedModels();
   if (!installed) return models;  // a folder that cannot be read has no models
@@ -51,9 +61,10 @@ std::vector<ServedModel> Catalog::all() const {
 }
 
 std::optional<ServedModel> Catalog::find(std::string_view name) const {
+  const std::vector<ServedModel> first = named();
   if (name.empty()) {
-    if (named_.empty()) return std::nullopt;
-    return named_.front();
+    if (first.empty()) return std::nullopt;
+    return first.front();
   }
   const auto matching = [&](const std::vector<ServedModel>& models) -> std::optional<ServedModel> {
     for (const std::string_view wanted : {name, plainName(name)}) {
@@ -63,7 +74,7 @@ std::optional<ServedModel> Catalog::find(std::string_view name) const {
     }
     return std::nullopt;
   };
-  if (const auto named = matching(named_)) return named;
+  if (const auto named = matching(first)) return named;
   return matching(all());
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,11 +19,15 @@ struct ServedModel {
   std::int64_t modifiedMs = 0;  ///< Unix time
 };
 
+/// Every function may be called from any thread.
 class Catalog {
  public:
   /// `named`: what the server was started with, the first of them for requests that name none. With
   /// `installed` the models folder's are served, too.
   Catalog(std::vector<ServedModel> named, bool installed);
+
+  /// In place of what was named so far.
+  void setNamed(std::vector<ServedModel> named);
 
   /// Reads the models folder: for a worker. Named ones first, then by name.
   std::vector<ServedModel> all() const;
@@ -30,6 +35,9 @@ class Catalog {
   std::optional<ServedModel> find(std::string_view name) const;
 
  private:
+  std::vector<ServedModel> named() const;
+
+  mutable std::mutex mutex_;
   std::vector<ServedModel> named_;
   bool installed_;
 };

@@ -16,19 +16,24 @@ Service::Service(engine::scheduler::ModelPool& pool, Metrics& metrics, ServiceOp
       answers_(options_.answerCacheBytes),
       workers_(options_.workers, options_.waitingTasks) {}
 
-Service::~Service() {
+std::vector<std::shared_ptr<Call>> Service::liveCalls() {
   std::vector<std::shared_ptr<Call>> live;
-  {
-    const std::lock_guard lock(mutex_);
-    for (const auto& [key, call] : calls_) {
-      if (auto held = call.lock()) live.push_back(std::move(held));
-    }
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, call] : calls_) {
+    if (auto held = call.lock()) live.push_back(std::move(held));
   }
-  for (const auto& call : live) {
-    call->fail({503, "shutting_down", "The server is shutting down.", {}, 1});
+  return live;
+}
+
+void Service::endCalls(const ApiError& error) {
+  for (const auto& call : liveCalls()) {
+    call->fail(error);
     call->cancel();
   }
-  live.clear();
+}
+
+Service::~Service() {
+  endCalls({503, "shutting_down", "The server is shutting down.", {}, 1});
   deadlines_.stop();
   workers_.stop();
   constraints_.reset();

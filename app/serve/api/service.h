@@ -54,6 +54,11 @@ class Service {
 
   const ServiceOptions& options() const { return options_; }
   const Catalog& catalog() const { return catalog_; }
+  /// What is served from now on in place of the models that were named.
+  void setModels(std::vector<ServedModel> models) { catalog_.setNamed(std::move(models)); }
+  /// Ends what is under way with 503, and cuts off answers that have begun. Not from a responder, a worker or
+  /// an engine's thread.
+  void endCalls(const ApiError& error);
   engine::scheduler::ModelPool& pool() const { return pool_; }
   Metrics& metrics() const { return metrics_; }
   Workers& workers() { return workers_; }
@@ -68,11 +73,12 @@ class Service {
 
  private:
   void post(std::shared_ptr<Call> call, std::function<void()> task);
+  std::vector<std::shared_ptr<Call>> liveCalls();
 
   engine::scheduler::ModelPool& pool_;
   Metrics& metrics_;
   const ServiceOptions options_;
-  const Catalog catalog_;
+  Catalog catalog_;
   std::mutex mutex_;
   std::condition_variable left_;
   std::map<const Call*, std::weak_ptr<Call>> calls_;

@@ -136,6 +136,7 @@ engine::base::Result<std::shared_ptr<AccessLog>> AccessLog::open(const LogOption
 }
 
 void AccessLog::write(const AccessRecord& record) {
+  if (options_.watch) options_.watch(record);
   const bool isWarning = record.status >= 500;
   if (options_.isQuiet && !isWarning) return;
   writer_->line(options_, isWarning, toJson(record));

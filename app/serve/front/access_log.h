@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,6 +17,8 @@ class logger;
 
 namespace quern::app::serve::front {
 
+struct AccessRecord;
+
 struct LogOptions {
   bool isJson = false;
   bool hasContent = false;                       ///< bodies, too, up to kContentBytes each
@@ -23,6 +26,8 @@ struct LogOptions {
   std::uint64_t fileBytes = 16UL * 1024 * 1024;  ///< a longer file is set aside …
   int files = 5;                                 ///< … and so many of them are kept
   bool isQuiet = false;                          ///< no lines for requests, only for what goes wrong
+  /// Sees every request that has ended, also with isQuiet. On the server's threads; must not block.
+  std::function<void(const AccessRecord&)> watch;
 };
 inline constexpr std::size_t kContentBytes = 16 * 1024;
 
