@@ -23,6 +23,14 @@ QSize Switch::sizeHint() const { return {theme_.scaled(36), theme_.scaled(24)}; 
 
 bool Switch::hitButton(const QPoint& at) const { return rect().contains(at); }
 
+/// Also who blocks this switch's signals sees the knob where it belongs.
+void Switch::checkStateSet() {
+  QCheckBox::checkStateSet();
+  if (!signalsBlocked()) return;
+  knob_ = isChecked() ? 1 : 0;
+  update();
+}
+
 void Switch::slide(bool on) {
   const qreal end = on ? 1 : 0;
   if (theme_.reduceMotion() || !isVisible()) {

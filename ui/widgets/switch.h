@@ -18,6 +18,7 @@ class Switch : public QCheckBox {
   void paintEvent(QPaintEvent* event) override;
   bool hitButton(const QPoint& at) const override;
   void focusInEvent(QFocusEvent* event) override;
+  void checkStateSet() override;
 
  private:
   void slide(bool on);
