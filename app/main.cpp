@@ -8,6 +8,7 @@
 #include "app/cli/chat.h"
 #include "app/cli/command.h"
 #ifdef QUERN_GUI
+#include "app/window_server.h"
 #include "ui/window.h"
 #endif
 
@@ -20,7 +21,10 @@ int withoutVerb(int argc, char** argv, const std::string& file) {
   const std::string model = file.empty() ? kStarterModel : file;
 #ifdef QUERN_GUI
   const std::string reason = quern::ui::whyNoWindow();
-  if (reason.empty()) return quern::ui::runWindow(argc, argv, file);
+  if (reason.empty()) {
+    const auto server = quern::app::makeWindowServer(QUERN_VERSION);
+    return quern::ui::runWindow(argc, argv, file, server.get());
+  }
   return quern::app::runTerminalChat(
       model, reason + ", so the chat with \"" + model + "\" is here in the terminal.");
 #else

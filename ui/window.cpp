@@ -13,12 +13,13 @@
 #include "ui/bridge/conversation.h"
 #include "ui/bridge/model_service.h"
 #include "ui/bridge/presets.h"
+#include "ui/bridge/server_control.h"
 #include "ui/main_window/main_window.h"
 #include "ui/theme/theme.h"
 
 namespace quern::ui {
 
-int runWindow(int argc, char** argv, const std::string& file) {
+int runWindow(int argc, char** argv, const std::string& file, LanService* lan) {
   QApplication application(argc, argv);
   QApplication::setApplicationName(QStringLiteral("quern"));
   QApplication::setApplicationDisplayName(QStringLiteral("Quern"));
@@ -51,7 +52,10 @@ int runWindow(int argc, char** argv, const std::string& file) {
   ModelService models;
   Conversation conversation(**store, models);
   Presets presets(**store);
-  MainWindow window({theme, **store, models, conversation, settings, presets});
+  // Ends behind the window, which is gone from the screen while answers of the network come to their end.
+  std::unique_ptr<ServerControl> server;
+  if (lan != nullptr) server = std::make_unique<ServerControl>(**store, models, *lan);
+  MainWindow window({theme, **store, models, conversation, settings, presets, server.get()});
   if (!file.empty()) window.setStartModel(file);
   window.show();
   const int code = QApplication::exec();

@@ -224,6 +224,11 @@ TEST_F(BridgeModels, SettingsAreKept) {
   EXPECT_EQ(settings.loadOptions("/m/a.gguf").contextTokens, 2048);
   EXPECT_EQ(settings.loadOptions("/m/a.gguf").kvType, engine::runtime::KvCacheType::kQ8_0);
   EXPECT_EQ(settings.loadOptions("/m/other.gguf").contextTokens, 0);
+  // Chats and a network's requests run together, in the memory of one context, whatever was kept before.
+  for (const char* model : {"/m/a.gguf", "/m/other.gguf"}) {
+    EXPECT_EQ(settings.loadOptions(model).parallel, 4);
+    EXPECT_EQ(settings.loadOptions(model).kvTokens, 1);
+  }
   ASSERT_EQ(settings.sideLoaded().size(), 49U);
   EXPECT_EQ(settings.sideLoaded()[0], "/m/58.gguf");
 }

@@ -6,17 +6,20 @@
 #include <QDir>
 #include <QPixmap>
 #include <QPlainTextEdit>
+#include <QScrollArea>
 #include <QScrollBar>
 #include <QTemporaryDir>
 #include <QTest>
 #include <memory>
 
 #include "tests/gui/fake_engine.h"
+#include "tests/gui/fake_lan.h"
 #include "ui/bridge/answer_text.h"
 #include "ui/bridge/app_settings.h"
 #include "ui/bridge/conversation.h"
 #include "ui/bridge/model_service.h"
 #include "ui/bridge/presets.h"
+#include "ui/bridge/server_control.h"
 #include "ui/chat/transcript_view.h"
 #include "ui/main_window/main_window.h"
 
@@ -98,9 +101,36 @@ struct Pictures {
     chat = fill();
     settings->setLastChat(chat);
     settings->setTextPercent(100);
-    window =
-        std::make_unique<MainWindow>(Services{theme, *store, *models, *conversation, *settings, *presets});
+    serve();
+    server = std::make_unique<ServerControl>(*store, *models, lan);
+    window = std::make_unique<MainWindow>(
+        Services{theme, *store, *models, *conversation, *settings, *presets, server.get()});
     window->setStartModel("/nowhere/SmolLM2-135M-Instruct-Q4_1.gguf");
+  }
+
+  /// What a server has to tell after a while.
+  void serve() {
+    lan.change([](LanStatus& status, std::vector<LanKey>& keys) {
+      const char* names[] = {"ci-runner", "editor-plugin", "notebook", "tablet"};
+      for (int i = 0; i < 4; ++i) {
+        keys.push_back({"7f3ac21e04b" + std::to_string(i), names[i], 1'770'000'000'000 + i * 9'000'000'000,
+                        i == 3 ? std::optional<std::int64_t>(1'900'000'000'000) : std::nullopt});
+      }
+      const int statuses[] = {200, 200, 401, 200, 429, 200, 500, 404};
+      for (int i = 0; i < 14; ++i) {
+        LanRequest request;
+        request.endedMs = 1'790'000'000'000 - i * 3'700;
+        request.status = statuses[i % 8];
+        request.path = i % 3 == 2 ? "/v1/models" : "/v1/chat/completions";
+        request.model = request.status == 200 ? "SmolLM2-135M-Instruct-Q4_1" : "";
+        request.client = request.status == 401 ? "" : names[i % 4];
+        request.address = "192.168.1." + std::to_string(31 + i % 4);
+        request.elapsedMs = request.status == 200 ? 731.0 * (1 + i % 5) : 1;
+        request.promptTokens = request.status == 200 ? 96 * (1 + i) : 0;
+        request.completionTokens = request.status == 200 ? 31 * (1 + i % 6) : 0;
+        status.last.push_back(request);
+      }
+    });
   }
 
   Id add(Id parent, Role role, const char* text, MessageState state = MessageState::kComplete,
@@ -166,6 +196,8 @@ struct Pictures {
   std::unique_ptr<Conversation> conversation;
   std::unique_ptr<AppSettings> settings;
   std::unique_ptr<Presets> presets;
+  test::FakeLan lan;
+  std::unique_ptr<ServerControl> server;
   std::unique_ptr<MainWindow> window;
   Id chat = 0;
 };
@@ -198,6 +230,51 @@ TEST(Screenshots, DarkLightAndLarge) {
   pictures.save("light-200-top");
   bar->setValue(bar->maximum() / 2);
   pictures.save("light-200-middle");
+}
+
+TEST(Screenshots, ServerPage) {
+  if (!qEnvironmentVariableIsSet("QUERN_SCREENSHOTS")) GTEST_SKIP() << "QUERN_SCREENSHOTS names no folder";
+  Pictures pictures;
+  pictures.window->resize(1440, 900);
+  pictures.window->show();
+  ASSERT_TRUE(QTest::qWaitForWindowExposed(pictures.window.get()));
+  ASSERT_TRUE(QTest::qWaitFor([&] { return pictures.models->state() == ModelService::State::kReady; }, 5000));
+  if (!pictures.theme.isDark()) pictures.window->run(Command::kToggleTheme);
+  pictures.window->run(Command::kServerPage);
+  pictures.save("server-dark-stopped");
+  ServerPreferences preferences;
+  preferences.lan.wholeNetwork = true;
+  pictures.server->setPreferences(preferences);
+  pictures.server->start();
+  ASSERT_TRUE(
+      QTest::qWaitFor([&] { return pictures.server->state() == ServerControl::State::kListening; }, 5000));
+  pictures.lan.change([](LanStatus& status, auto&) {
+    status.connections = 3;
+    status.succeeded = 1846;
+    status.refused = 12;
+  });
+  QTest::qWait(600);
+  pictures.save("server-dark");
+  pictures.server->addKey(QStringLiteral("kitchen"));
+  pictures.window->run(Command::kToggleTheme);
+  pictures.lan.change([](LanStatus& status, auto&) {
+    status.fingerprint =
+        "9C:41:E7:0B:11:52:AA:0F:6D:77:31:08:E9:5D:A2:9C:41:E7:0B:11:52:AA:0F:6D:77:31:08:E9:5D:A2:4B:7E";
+    status.authority = "/home/somebody/.config/quern/tls/ca.pem";
+  });
+  preferences.lan.usesTls = true;
+  pictures.server->setPreferences(preferences);
+  QTest::qWait(600);
+  pictures.save("server-light");
+  pictures.theme.setTextPercent(200);
+  pictures.theme.apply();
+  pictures.save("server-light-200");
+  auto* page = pictures.window->findChild<QWidget*>(QStringLiteral("serverPage"));
+  QScrollBar* bar = page->findChild<QScrollArea*>()->verticalScrollBar();
+  bar->setValue(bar->maximum() / 2);
+  pictures.save("server-light-200-middle");
+  bar->setValue(bar->maximum());
+  pictures.save("server-light-200-end");
 }
 
 }  // namespace

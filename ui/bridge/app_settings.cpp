@@ -22,6 +22,8 @@ constexpr char kKeepPrompts[] = "models.keepPrompts";
 constexpr char kLoadPrefix[] = "model.load:";
 constexpr char kSideLoaded[] = "models.sideLoaded";
 constexpr std::size_t kSideLoadedMost = 50;
+/// Answers that are made together: chats of the window, and requests of the network while it serves.
+constexpr std::int32_t kTogether = 4;
 constexpr int kSmallestText = 90;
 constexpr int kLargestText = 200;
 
@@ -102,11 +104,14 @@ void AppSettings::forgetPrompts() {
 
 LoadOptions AppSettings::loadOptions(const fs::path& model) const {
   LoadOptions options;
+  options.parallel = kTogether;
+  // One context for all of them: a chat alone takes no more memory than it needs.
+  options.kvTokens = 1;
   if (keepsPrompts()) options.prefixFolder = promptsFolder();
   const json object = json::parse(value(keyOf(model).c_str()), nullptr, false);
   if (!object.is_object()) return options;
   readInto(object, "contextTokens", 0, 1 << 24, options.contextTokens);
-  readInto(object, "parallel", 1, 1024, options.parallel);
+  readInto(object, "parallel", kTogether, 1024, options.parallel);
   readInto(object, "threads", 0, 4096, options.threads);
   readInto(object, "batchTokens", 1, 1 << 16, options.batchTokens);
   std::int32_t kvType = static_cast<std::int32_t>(options.kvType);

@@ -2,6 +2,7 @@
 
 #include <QElapsedTimer>
 #include <QRegularExpression>
+#include <QThread>
 #include <atomic>
 #include <utility>
 
@@ -19,6 +20,8 @@ namespace {
 using Loaded = engine::base::Result<std::shared_ptr<Engine>>;
 
 constexpr qint64 kProgressEveryMs = 33;
+constexpr qint64 kLongestFarewellMs = 5000;
+constexpr unsigned long kFarewellStepMs = 2;
 
 /// "SmolLM2-135M-Instruct.Q4_1.gguf" → "SmolLM2 135M Instruct": the quantization is shown beside it.
 QString forPeople(const std::filesystem::path& path) {
@@ -84,9 +87,15 @@ void ModelService::load(const std::filesystem::path& path, const LoadOptions& op
   d_->name = forPeople(path);
   d_->error.reset();
   Q_EMIT stateChanged();  // whoever holds the old engine lets go of it here, before its memory is needed
+  const std::weak_ptr<Engine> gone = old;
   d_->bury(std::move(old));
 
-  d_->worker->post(Worker::Priority::kUrgent, [this, ticket, path, options] {
+  d_->worker->post(Worker::Priority::kUrgent, [this, ticket, path, options, gone] {
+    // Who shares the engine lets go of it soon, too; its memory is needed.
+    QElapsedTimer waited;
+    waited.start();
+    while (!gone.expired() && !ticket->cancelled && waited.elapsed() < kLongestFarewellMs)
+      QThread::msleep(kFarewellStepMs);
     if (ticket->cancelled) return;
     QElapsedTimer sinceReport;
     sinceReport.start();

@@ -28,6 +28,7 @@ class ModelCatalogue;
 class ModelService;
 class ParametersPanel;
 class Presets;
+class ServerControl;
 class Toast;
 class TopBar;
 class TranscriptView;
@@ -40,6 +41,7 @@ struct Services {
   Conversation& conversation;
   AppSettings& settings;
   Presets& presets;
+  ServerControl* server = nullptr;  ///< where the window can serve its model
 };
 
 class ChatPage : public Surface {

@@ -16,9 +16,11 @@
 #include "engine/hub/library.h"
 #include "ui/bridge/app_settings.h"
 #include "ui/bridge/model_service.h"
+#include "ui/bridge/server_control.h"
 #include "ui/chat/model_catalogue.h"
 #include "ui/main_window/icon_rail.h"
 #include "ui/main_window/status_strip.h"
+#include "ui/server/server_page.h"
 #include "ui/widgets/notices.h"
 
 namespace quern::ui {
@@ -99,6 +101,11 @@ MainWindow::MainWindow(const Services& services)
   pages_->addWidget(chat_);
   pages_->addWidget(settings_);
   rail_->addPage(kChat, QStringLiteral("chat"), tr("Chat"), tr("Ctrl+1"), false);
+  if (services_.server != nullptr) {
+    server_ = new ServerPage(theme_, *services_.server, pages_);
+    pages_->addWidget(server_);
+    rail_->addPage(kServer, QStringLiteral("server"), tr("Server"), tr("Ctrl+6"), false);
+  }
   rail_->addPage(kSettings, QStringLiteral("settings"), tr("Settings"), tr("Ctrl+,"), true);
   connect(rail_, &IconRail::pageChosen, this, [this](int page) { showPage(Page(page)); });
   connect(settings_, &SettingsPage::changed, this, &MainWindow::applyPreferences);
@@ -126,6 +133,13 @@ void MainWindow::run(Command command) {
       return;
     case Command::kSettings:
       return showPage(kSettings);
+    case Command::kServerPage:
+      if (server_ != nullptr) showPage(kServer);
+      return;
+    case Command::kStartServer:
+      if (server_ == nullptr) return;
+      showPage(kServer);
+      return server_->startOrStop();
     case Command::kNextPane:
       return cyclePane(true);
     case Command::kPreviousPane:
@@ -138,7 +152,7 @@ void MainWindow::run(Command command) {
       close();
       return;
     case Command::kEscape:
-      if (pages_->currentIndex() == kSettings) return showPage(kChat);
+      if (pages_->currentIndex() != kChat) return showPage(kChat);
       chat_->escape();
       return;
     default:
@@ -190,6 +204,8 @@ void MainWindow::showPage(Page page) {
   pages_->setCurrentIndex(page);
   if (page == kSettings) {
     settings_->focusFirst();
+  } else if (page == kServer) {
+    server_->focusFirst();
   } else {
     chat_->focusComposer();
   }
@@ -200,7 +216,7 @@ void MainWindow::cyclePane(bool forward) {
   if (pages_->currentIndex() == kChat) {
     panes += chat_->panes();
   } else {
-    panes += settings_;
+    panes += pages_->currentWidget();
   }
   qsizetype current = -1;
   for (qsizetype i = 0; i < panes.size(); ++i) {
@@ -261,6 +277,8 @@ bool MainWindow::event(QEvent* event) {
       Q_EMIT firstPainted();
       chat_->restore();
       startModel();
+      if (services_.server != nullptr && services_.server->preferences().startsWithWindow)
+        services_.server->start();
     });
   }
   return handled;

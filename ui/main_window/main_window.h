@@ -13,6 +13,7 @@ namespace quern::ui {
 
 class IconRail;
 class ModelCatalogue;
+class ServerPage;
 class StatusStrip;
 class Toast;
 
@@ -35,7 +36,7 @@ class MainWindow : public QMainWindow {
   void dropEvent(QDropEvent* event) override;
 
  private:
-  enum Page { kChat, kSettings };
+  enum Page { kChat, kSettings, kServer };
   void makeShortcuts();
   void showPage(Page page);
   void cyclePane(bool forward);
@@ -54,6 +55,7 @@ class MainWindow : public QMainWindow {
   QStackedWidget* pages_;
   ChatPage* chat_ = nullptr;
   SettingsPage* settings_ = nullptr;
+  ServerPage* server_ = nullptr;  ///< null where the window cannot serve
   StatusStrip* strip_;
   Preferences preferences_;
   std::filesystem::path startModel_;

@@ -24,6 +24,9 @@ std::vector<ShortcutGroup> shortcutGroups() {
   return {
       {say(QT_TRANSLATE_NOOP("Shortcuts", "Everywhere")),
        {entry(Command::kChatPage, "Ctrl+1", QT_TRANSLATE_NOOP("Shortcuts", "Chat")),
+        entry(Command::kServerPage, "Ctrl+6", QT_TRANSLATE_NOOP("Shortcuts", "Server")),
+        entry(Command::kStartServer, "Ctrl+Shift+S",
+              QT_TRANSLATE_NOOP("Shortcuts", "Start or stop the server")),
         entry(Command::kSettings, "Ctrl+,", QT_TRANSLATE_NOOP("Shortcuts", "Settings")),
         entry(Command::kSearch, "Ctrl+K", QT_TRANSLATE_NOOP("Shortcuts", "Search all chats")),
         entry(Command::kOpenFile, "Ctrl+O", QT_TRANSLATE_NOOP("Shortcuts", "Open a model file")),

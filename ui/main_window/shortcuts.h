@@ -15,6 +15,8 @@ enum class Command {
   kNone,  ///< handled where the focus is; listed only
   kChatPage,
   kSettings,
+  kServerPage,
+  kStartServer,
   kSearch,
   kNextPane,
   kPreviousPane,

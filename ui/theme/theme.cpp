@@ -31,7 +31,7 @@ constexpr TypeSpec kType[] = {
     {false, 11, 16, QFont::Normal},   {false, 12, 16, QFont::Normal}, {false, 13, 20, QFont::Normal},
     {false, 13, 20, QFont::Medium},   {false, 14, 24, QFont::Normal}, {false, 16, 24, QFont::DemiBold},
     {false, 20, 28, QFont::DemiBold}, {true, 13, 20, QFont::Normal},  {true, 12, 16, QFont::Normal},
-    {true, 12, 20, QFont::Normal},
+    {true, 12, 20, QFont::Normal},    {true, 18, 28, QFont::Medium},
 };
 
 /// Draws an icon at any size and pixel ratio in the theme's colours of the moment.

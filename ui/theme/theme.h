@@ -59,7 +59,8 @@ enum class TextStyle {
   kTitle,
   kMono,
   kMonoSmall,
-  kMonoReading
+  kMonoReading,
+  kMonoTitle
 };
 
 /// One object a window, made by the application and handed to every widget. UI thread only.
