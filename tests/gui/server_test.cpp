@@ -87,6 +87,23 @@ TEST_F(Server, ServesTheEngineThatIsLoadedAndFollowsTheNext) {
   EXPECT_TRUE(control_->modelName().isEmpty());
 }
 
+TEST_F(Server, GivesTheOldModelBackBeforeTheNextIsLoaded) {
+  open();
+  auto shared = models_->engine();
+  const std::weak_ptr<engine::scheduler::Engine> old = shared;
+  engine_.reset();
+  std::atomic<bool> wasGone = false;
+  loader_ = [&](const auto&) -> Made {
+    wasGone = old.expired();
+    return std::shared_ptr<engine::scheduler::Engine>(std::make_shared<test::FakeEngine>());
+  };
+  models_->load("/models/next.gguf", {});
+  EXPECT_FALSE(spinUntil([this] { return models_->state() != ModelService::State::kLoading; }, 100));
+  shared.reset();
+  ASSERT_TRUE(spinUntil([this] { return models_->state() == ModelService::State::kReady; }));
+  EXPECT_TRUE(wasGone);
+}
+
 TEST_F(Server, ThatIsStoppedHearsNothingOfModels) {
   open();
   models_->load("/models/next.gguf", {});

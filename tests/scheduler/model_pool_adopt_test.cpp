@@ -46,9 +46,12 @@ TEST(AdoptedEngine, NeitherExpiresNorMakesRoom) {
   ASSERT_TRUE(pool.acquire("a"));
   world.advance(pool, std::chrono::hours(100));
   ASSERT_TRUE(pool.acquire("b"));  // takes all of the budget
+  world.advance(pool, 1s);
+  ASSERT_TRUE(pool.acquire("c"));  // for which "b" goes, though "a" was unused for longer
+  EXPECT_EQ(world.loaded(), (std::vector<std::string>{"a", "c"}));
   ASSERT_EQ(pool.list().models.size(), 2U);
   EXPECT_EQ(pool.acquire("a")->get(), engine.get());
-  EXPECT_EQ(world.loads(), 2);
+  EXPECT_EQ(world.loads(), 3);
 }
 
 TEST(AdoptedEngine, GoesBackToItsOwnerAndIsNotLoadedInstead) {

@@ -37,9 +37,9 @@ class RailButton : public QToolButton {
     }
     if (isChecked()) painter.fillRect(0, 0, 3, height(), theme_.color(Color::kAccent));
     const int size = theme_.scaled(20);
-    painter.drawPixmap(
-        QPoint((width() - size) / 2, theme_.scaled(9)),
-        theme_.pixmap(iconName_, isChecked() ? Color::kAccent : Color::kText2, size, devicePixelRatioF()));
+    painter.drawPixmap(QPoint((width() - size) / 2, theme_.scaled(9)),
+                       theme_.pixmap(iconName_, isChecked() ? Color::kAccent : Color::kText2, size,
+                                     devicePixelRatioF()));
     painter.setFont(theme_.font(TextStyle::kCaption));
     painter.setPen(theme_.color(isChecked() ? Color::kText : Color::kText2));
     const int top = theme_.scaled(32);
