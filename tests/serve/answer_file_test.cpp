@@ -152,5 +152,25 @@ TEST_F(ApiAnswerFile, AnswersAfterARestartWithoutTheModel) {
   EXPECT_EQ(third["choices"][0]["message"]["content"], "Something else");
 }
 
+TEST(ApiReuse, SaysInWordsWhatItSaysInNumbers) {
+  Kitchen kitchen("Hello");
+  const auto ask = [&](const std::string& text) {
+    const Json body = {{"model", "fake"}, {"max_tokens", 4}, {"messages", userSays(text)}};
+    const Json usage = parsed(kitchen.ask("/v1/chat/completions", body))["usage"];
+    return std::pair(usage["prompt_tokens_details"]["cached_tokens"].get<int>(),
+                     usage["quern"]["reuse"].get<std::string>());
+  };
+  EXPECT_EQ(ask("Hi"), std::pair(0, std::string("too short to be found again")));
+  const std::string question(300, 'q');
+  EXPECT_EQ(ask(question).first, 0);
+  const auto [cached, why] = ask(question);
+  EXPECT_GT(cached, 0);
+  EXPECT_EQ(why, "all of it");
+  const auto [begun, whyNoMore] = ask(question + std::string(300, 'z'));
+  EXPECT_GT(begun, 0);
+  EXPECT_NE(whyNoMore, "nothing like it is known");
+  EXPECT_NE(whyNoMore, "all of it");
+}
+
 }  // namespace
 }  // namespace quern::app::serve
