@@ -1,6 +1,7 @@
 // Models, endpoints and server as one: what "quern serve" starts, and what a window can start beside itself.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,7 +19,10 @@ struct LanOptions {
   std::vector<std::string> models;
   bool servesInstalled = true;  ///< other installed models are loaded when they are asked for
   engine::scheduler::LoadOptions load;
-  ServerOptions server;  ///< readiness, progress and counters are filled in
+  /// Memory, and a file of as much, for answers to requests that come again just the same; 0: none are kept.
+  std::size_t answerCacheBytes = 0;
+  std::filesystem::path answerFile;  ///< empty: answers.db in the cache folder
+  ServerOptions server;              ///< readiness, progress and counters are filled in
   std::string version = "0.1.0";
 };
 
