@@ -26,6 +26,7 @@ struct Arguments {
   double maxBodyMiB = 16;
   double requestTimeoutSeconds = 0;
   double drainSeconds = 30;
+  std::size_t responseCacheMiB = 0;
   bool onlyNamed = false;
 };
 
@@ -88,6 +89,11 @@ int run(serve::LanServer& lan, const Signals& signals, std::chrono::milliseconds
     if (!wasReady && !lan.whyNotReady()) {
       wasReady = true;
       server.say("ready", "The server is ready.");
+      if (!lan.hasModels()) {
+        server.say("no_models",
+                   "No model is named or installed yet; those that come into the models folder are served.",
+                   true);
+      }
     }
   }
   drain(server, signals, drainTime);
@@ -99,6 +105,7 @@ int serveModels(Arguments arguments) {
   options.load.kvType = *engine::runtime::kvTypeOf(arguments.kv);
   options.load.embeddings = true;
   options.servesInstalled = !arguments.onlyNamed;
+  options.answerCacheBytes = arguments.responseCacheMiB << 20;
   auto& server = options.server;
   server.listen.tlsCertificate = arguments.tlsCertificate;
   server.listen.tlsKey = arguments.tlsKey;
@@ -173,6 +180,11 @@ void addServeCommand(CLI::App& app, Action& action) {
       ->check(CLI::Range(0, 1024));
   command->add_option("--kv", arguments->kv, "How keys and values are kept")
       ->check(CLI::IsMember(engine::runtime::kvTypeNames()))
+      ->capture_default_str();
+  command
+      ->add_option("--response-cache", arguments->responseCacheMiB,
+                   "MiB for answers to requests that come again just the same (0: none are kept)")
+      ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
   addListening(*command, *arguments);
   command->callback([arguments, &action] { action = [arguments] { return serveModels(*arguments); }; });

@@ -1,6 +1,7 @@
 #include "app/serve/lan_server.h"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <mutex>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "app/serve/api/service.h"
 #include "app/serve/metrics/metrics.h"
 #include "app/serve/web/web_page.h"
+#include "engine/base/places.h"
 #include "engine/hub/library.h"
 #include "engine/scheduler/model_pool.h"
 
@@ -92,10 +94,49 @@ class Loading {
   std::optional<Error> error_;
 };
 
+/// Lines for the server's log, kept until there is one.
+class Notices {
+ public:
+  void say(const std::string& sentence) {
+    const std::lock_guard lock(mutex_);
+    if (server_ == nullptr) return early_.push_back(sentence);
+    server_->say("response_cache", sentence, true);
+  }
+  /// `server`: null when it goes.
+  void speakThrough(Server* server) {
+    const std::lock_guard lock(mutex_);
+    server_ = server;
+    if (server == nullptr) return;
+    for (const std::string& sentence : early_) server->say("response_cache", sentence, true);
+    early_.clear();
+  }
+
+ private:
+  std::mutex mutex_;
+  Server* server_ = nullptr;
+  std::vector<std::string> early_;
+};
+
+std::int64_t modifiedMsOf(const std::filesystem::path& path) {
+  std::error_code failed;
+  const auto time = std::filesystem::last_write_time(path, failed);
+  if (failed) return 0;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::file_clock::to_sys(time).time_since_epoch())
+      .count();
+}
+
+/// Other numbers of the cache, other kernels or another version may round differently.
+std::string answerSettingOf(const LanOptions& options) {
+  return options.version + " " + std::to_string(static_cast<int>(options.load.kvType)) + " " +
+         std::to_string(options.load.contextTokens) + " " + options.load.kernels;
+}
+
 }  // namespace
 
 class LanServer::Impl {
  public:
+  ~Impl() { notices->speakThrough(nullptr); }
   Result<void> open(LanOptions options);
   void load(const std::vector<ServedModel>& models);
   Result<void> offer(const std::filesystem::path& path, std::shared_ptr<Engine> engine);
@@ -104,6 +145,7 @@ class LanServer::Impl {
   // Calls of the pool and the server refer to the first two; the server ends before what its handlers use.
   std::shared_ptr<LivingEngines> engines = std::make_shared<LivingEngines>();
   std::shared_ptr<Loading> loading = std::make_shared<Loading>();
+  std::shared_ptr<Notices> notices = std::make_shared<Notices>();
   std::unique_ptr<Metrics> metrics;
   std::unique_ptr<engine::scheduler::ModelPool> pool;
   std::unique_ptr<Service> service;
@@ -119,7 +161,7 @@ Result<void> LanServer::Impl::open(LanOptions options) {
     QUERN_ASSIGN(const auto path, engine::hub::resolveModel(name));
     std::error_code ignored;
     // A path is called by its file's name: where it lies is nobody's affair.
-    ServedModel model{name, path, std::filesystem::file_size(path, ignored), 0};
+    ServedModel model{name, path, std::filesystem::file_size(path, ignored), modifiedMsOf(path)};
     if (name.find('/') != std::string::npos || name.ends_with(".gguf")) model.name = path.stem().string();
     models.push_back(std::move(model));
   }
@@ -138,6 +180,11 @@ Result<void> LanServer::Impl::open(LanOptions options) {
   served.models = models;
   served.installed = options.servesInstalled;
   served.version = options.version;
+  served.answerCacheBytes = options.answerCacheBytes;
+  served.answerFile = options.answerFile;
+  if (served.answerFile.empty()) served.answerFile = engine::base::cacheFolder() / "answers.db";
+  served.answerSetting = answerSettingOf(options);
+  served.notice = [known = notices](const std::string& sentence) { known->say(sentence); };
   service = std::make_unique<Service>(*pool, *metrics, std::move(served));
   for (const ServedModel& model : models) loading->begin(model.name);
   awaitsOffer = options.awaitsOffer;
@@ -150,6 +197,7 @@ Result<void> LanServer::Impl::open(LanOptions options) {
   std::vector<Route> routes = makeRoutes(*service);
   for (Route& route : webRoutes()) routes.push_back(std::move(route));
   QUERN_ASSIGN(server, Server::start(std::move(options.server), std::move(routes)));
+  notices->speakThrough(server.get());
   load(models);
   return engine::base::ok();
 }
@@ -215,6 +263,7 @@ void LanServer::withdraw() {
 
 Server& LanServer::server() { return *impl_->server; }
 std::optional<std::string> LanServer::whyNotReady() const { return impl_->loading->whyNotReady(); }
+bool LanServer::hasModels() const { return !impl_->service->catalog().all().empty(); }
 std::optional<Error> LanServer::failure() const { return impl_->loading->failure(); }
 
 }  // namespace quern::app::serve

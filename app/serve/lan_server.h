@@ -20,7 +20,10 @@ struct LanOptions {
   bool servesInstalled = true;  ///< other installed models are loaded when they are asked for
   bool awaitsOffer = false;     ///< not ready before offer() has given it a model
   engine::scheduler::LoadOptions load;
-  ServerOptions server;  ///< readiness, progress and counters are filled in
+  /// Memory, and a file of as much, for answers to requests that come again just the same; 0: none are kept.
+  std::size_t answerCacheBytes = 0;
+  std::filesystem::path answerFile;  ///< empty: answers.db in the cache folder
+  ServerOptions server;              ///< readiness, progress and counters are filled in
   std::string version = "0.1.0";
 };
 
@@ -47,6 +50,8 @@ class LanServer {
   Server& server();
   /// What is still to be loaded; nothing once all is there.
   std::optional<std::string> whyNotReady() const;
+  /// There is something that may be asked for.
+  bool hasModels() const;
   /// Why no model could be loaded, when that is so of all that were named.
   std::optional<engine::base::Error> failure() const;
 

@@ -77,94 +77,61 @@ def openai_event(event):
     return any(choice["text"] for choice in event["choices"]), usage["completion_tokens"] if usage else None
 
 
-async def post(port, path, body, buffer=None):
-    """Sends a request; returns the connection with the answer still to be read."""
-    data = json.dumps(body).encode()
-    connection = socket.socket()
-    if buffer:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-    connection.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
-    reader, writer = await asyncio.open_connection(sock=connection)
-    writer.write(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                 f"Connection: close\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data)
-    return reader, writer
-
-
 async def ask(server, prompt, tokens):
-    """One client: (when it asked, when each token came, how many the server counted)."""
+    """One client: (when it asked, when each token came, how many the server counted). What comes is read while it comes
+    and understood afterwards: the client shares the machine with what it measures."""
+    path, body = server.request(prompt, tokens)
+    data = json.dumps(body).encode()
     asked = time.monotonic()
-    reader, writer = await post(server.port, *server.request(prompt, tokens))
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     try:
-        arrivals, counted = [], 0
-        while line := await reader.readline():
+        writer.write(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                     f"Connection: close\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data)
+        pieces = []
+        while piece := await reader.read(65536):
+            pieces.append((time.monotonic(), piece))
+    finally:
+        writer.close()
+    return asked, pieces
+
+
+def understand(server, asked, pieces):
+    arrivals, counted, rest = [], 0, b""
+    for now, piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
             if not line.startswith(b"data: {"):
                 continue
-            now = time.monotonic()
             event = json.loads(line[6:])
             if "error" in event:
-                raise RuntimeError(f"{server.name}: {event['error']}")
+                sys.exit(f"{server.name}: {event['error']}")
             came, count = server.event(event)
             if came:
                 arrivals.append(now)
             if count is not None:
                 counted = count
-                break
-        return asked, arrivals, counted
-    finally:
-        writer.close()
+    return asked, arrivals, counted
 
 
 async def ask_all(server, prompts, tokens):
-    return await asyncio.gather(*(ask(server, prompt, tokens) for prompt in prompts))
+    return [understand(server, *answer) for answer in
+            await asyncio.gather(*(ask(server, prompt, tokens) for prompt in prompts))]
 
 
-class Bystanders:
-    """Connections that are open and ask for nothing, and streams whose readers take a few bytes a second of an answer
-    that has been made."""
-
-    def __init__(self, server, idle, slow):
-        self.server, self.idle, self.slow = server, idle, slow
-        self.writers, self.readers = [], []
-
-    async def __aenter__(self):
-        for _ in range(self.idle):
-            _, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
-            writer.write(b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            self.writers.append(writer)
-        for begin in range(0, self.slow, 32):
-            streams = await asyncio.gather(*(
-                post(self.server.port, *self.server.request(f"{n} {begin} slow readers of a long answer", 32), buffer=2048)
-                for n in range(min(32, self.slow - begin))))
-            self.writers += [writer for _, writer in streams]
-            self.readers += [reader for reader, _ in streams]
-        await self.until_made()
-        self.task = asyncio.create_task(self.sip())
-        return self
-
-    async def until_made(self):
-        for _ in range(600):
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
-            writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            text = (await reader.read()).decode()
-            writer.close()
-            busy = [line for line in text.splitlines() if line.startswith(("vllm:num_requests_running",
-                                                                           "vllm:num_requests_waiting"))]
-            if busy and all(float(line.split()[-1]) == 0 for line in busy):
-                return
-            await asyncio.sleep(0.1)
-        sys.exit("The slow readers' answers were not made within a minute.")
-
-    async def sip(self):
-        while True:
-            for reader in self.readers:
-                await reader.read(4)
-            await asyncio.sleep(0.5)
-
-    async def __aexit__(self, *_):
-        self.task.cancel()
-        for writer in self.writers:
-            writer.close()
+@contextlib.contextmanager
+def bystanders(port, idle, slow):
+    command = [sys.executable, pathlib.Path(__file__).with_name("bystanders.py"), *map(str, (port, idle, slow))]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        if process.stdout.readline() != "ready\n":
+            sys.exit("The bystanders ended.")
+        yield
+        left, _ = process.communicate(timeout=60)
+        if int(left) < slow:
+            sys.exit(f"Of {slow} slow readers only {left.strip()} had something left to read.")
+    finally:
+        process.kill()
+        process.wait()
 
 
 def summary(answers, tokens):
@@ -257,11 +224,9 @@ class QuernServer(Server):
 
 def measure_server(kind, options, seed, idle=0, slow=0):
     async def work(server):
-        prompts = make_prompts(options.clients, seed)
-        async with Bystanders(server, idle, slow) if idle or slow else contextlib.nullcontext():
-            return await asyncio.wait_for(ask_all(server, prompts, options.tokens), options.limit)
+        return await asyncio.wait_for(ask_all(server, make_prompts(options.clients, seed), options.tokens), options.limit)
 
-    with kind(options) as server:
+    with kind(options) as server, bystanders(server.port, idle, slow) if idle or slow else contextlib.nullcontext():
         return [summary(asyncio.run(work(server)), options.tokens)]
 
 

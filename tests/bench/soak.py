@@ -32,7 +32,7 @@ def right_requests():
         yield chat(subject, 24 + 8 * number)
         yield chat(subject, 32, temperature=0.9, seed=number)
         yield "/v1/completions", {"prompt": f"Once upon a time, {subject}", "max_tokens": 40, "temperature": 0, "n": 1 + number % 2}
-        yield "/v1/messages", {"model": "any", "max_tokens": 20, "temperature": 0,
+        yield "/v1/messages", {"max_tokens": 20, "temperature": 0,
                                "messages": [{"role": "user", "content": f"One word about {subject}."}]}
     for subject in SUBJECTS[:3]:
         yield chat(subject, 60, response_format={"type": "json_schema", "json_schema": {"name": "thing", "schema": SCHEMA}})

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-from server import start
+from server import add_key, start
 
 HERE = pathlib.Path(__file__).parent
 BIN = pathlib.Path(sys.executable).parent
@@ -102,10 +102,14 @@ def query_prometheus(port, query):
 
 
 def page(options):
-    """The web page in Debian's Chromium."""
-    chromium = program("chromium", "chromium")
+    """The web page in Debian's Chromium, without a key and with one."""
+    command = [sys.executable, HERE / "web_page.py", "--chromium", program("chromium", "chromium"), "--url"]
     with start(options.program, options.model, "--parallel", "4", "--ctx", "2048") as server:
-        return run([sys.executable, HERE / "web_page.py", "--url", f"http://127.0.0.1:{server.port}", "--chromium", chromium])
+        said = run([*command, f"http://127.0.0.1:{server.port}"])
+    keys = []
+    with start(options.program, options.model, "--parallel", "4", "--ctx", "2048", "--require-key",
+               prepare=lambda home: keys.append(add_key(options.program, home, "page", "--scope", "chat,models,admin"))) as server:
+        return said + "with a key:\n" + run([*command, f"http://127.0.0.1:{server.port}", "--key", keys[0]])
 
 
 def attacks(options):

@@ -77,6 +77,12 @@ async def exchange(port, path, body, headers="", hang_up=None, limit=180):
         writer.close()
 
 
+def add_key(program, home, name, *arguments):
+    """A new API key for the server whose home this is."""
+    return subprocess.run([program, "key", "add", name, *arguments], check=True, capture_output=True, text=True,
+                          env=dict(os.environ, QUERN_HOME=home)).stdout.strip()
+
+
 @contextlib.contextmanager
 def start(program, model, *arguments, wait=180, prepare=lambda home: None):
     """A server on a port that was free, once it is ready, with a home of its own that `prepare` may fill."""

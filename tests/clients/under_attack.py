@@ -21,7 +21,7 @@ import sys
 import time
 
 sys.path.append(str(pathlib.Path(__file__).parent))
-from server import Server, exchange, parse, request, start  # noqa: E402
+from server import add_key, exchange, parse, request, start  # noqa: E402
 
 DATA = pathlib.Path(__file__).parent.parent / "data" / "serve"
 CHAT = "/v1/chat/completions"
@@ -222,19 +222,15 @@ def keys(options):
     made = {}
 
     def prepare(home):
-        def quern(*words):
-            return subprocess.run([options.program, "key", *words], check=True, capture_output=True, text=True,
-                                  env=dict(os.environ, QUERN_HOME=home)).stdout
-
         for name, expires in (("good", "0"), ("late", "0"), ("expired", "1")):
-            made[name] = quern("add", name, "--expires", expires).strip()
+            made[name] = add_key(options.program, home, name, "--expires", expires)
         file = next(pathlib.Path(home).rglob("keys.json"))
         kept = json.loads(file.read_text())
         for key in kept["keys"]:
             if key["name"] == "expired":
                 key["expires_ms"] = int(time.time() * 1000) - 1
         file.write_text(json.dumps(kept))
-        made["revoke"] = lambda name: quern("revoke", name)
+        made["home"] = home
 
     with start(options.program, options.model, "--require-key", "--ctx", "256", wait=300, prepare=prepare) as server:
 
@@ -244,7 +240,8 @@ def keys(options):
 
         good, late, expired = made["good"], made["late"], made["expired"]
         expect(asked(late)[0] == 200, asked(late))
-        made["revoke"]("late")
+        subprocess.run([options.program, "key", "revoke", "late"], check=True, capture_output=True,
+                       env=dict(os.environ, QUERN_HOME=made["home"]))
         server.process.send_signal(signal.SIGHUP)
         time.sleep(0.5)
         unknown = set()

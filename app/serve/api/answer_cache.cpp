@@ -4,6 +4,8 @@
 #include <cstring>
 #include <type_traits>
 
+#include "app/serve/api/answer_file.h"
+
 namespace quern::app::serve {
 namespace {
 
@@ -62,31 +64,70 @@ std::size_t KeptAnswer::bytes() const {
   return sum;
 }
 
+AnswerCache::AnswerCache(std::size_t mostBytes, const std::filesystem::path& file,
+                         const std::function<void(const std::string& sentence)>& notice)
+    : mostBytes_(mostBytes) {
+  if (!isOn() || file.empty()) return;
+  auto opened = AnswerFile::open(file, mostBytes, notice);
+  if (!opened) {
+    if (notice) notice(opened.error().message() + " Answers are kept in memory alone.");
+    return;
+  }
+  file_ = std::move(*opened);
+  std::vector<FiledAnswer> filed = file_->takeLoaded();
+  for (const FiledAnswer& one : filed) lastId_ = std::max(lastId_, one.id);
+  for (FiledAnswer& one : filed) {
+    Entry entry;
+    entry.key = std::move(one.key);
+    entry.answers = std::make_shared<const KeptAnswers>(std::move(one.answers));
+    entry.id = one.id;
+    add(std::move(entry), true);
+  }
+}
+
+AnswerCache::~AnswerCache() = default;
+
 std::shared_ptr<const KeptAnswers> AnswerCache::find(const std::string& key) {
   const std::lock_guard lock(mutex_);
   const auto found = known_.find(key);
   if (found == known_.end()) return nullptr;
   entries_.splice(entries_.begin(), entries_, found->second);
+  if (file_) file_->touch(found->second->id);
   return found->second->answers;
 }
 
 void AnswerCache::keep(const std::string& key, KeptAnswers answers) {
   Entry entry;
   entry.key = key;
-  entry.bytes = 2 * key.size() + sizeof(Entry);
-  for (const KeptAnswer& one : answers) entry.bytes += one.bytes();
-  if (entry.bytes > mostBytes_ / 4) return;
   entry.answers = std::make_shared<const KeptAnswers>(std::move(answers));
   const std::lock_guard lock(mutex_);
-  if (known_.contains(key)) return;
+  entry.id = lastId_ + 1;
+  add(std::move(entry), false);
+}
+
+void AnswerCache::add(Entry entry, bool isFiled) {
+  entry.bytes = 2 * entry.key.size() + sizeof(Entry);
+  for (const KeptAnswer& one : *entry.answers) entry.bytes += one.bytes();
+  if (entry.bytes > mostBytes_ / 4 || known_.contains(entry.key)) {
+    if (isFiled) file_->drop(entry.id);
+    return;
+  }
+  lastId_ = std::max(lastId_, entry.id);
   bytes_ += entry.bytes;
+  if (file_ && !isFiled) file_->keep(entry.id, entry.key, entry.answers);
   entries_.push_front(std::move(entry));
-  known_[key] = entries_.begin();
+  known_[entries_.front().key] = entries_.begin();
   while (bytes_ > mostBytes_) {
-    bytes_ -= entries_.back().bytes;
-    known_.erase(entries_.back().key);
+    const Entry& oldest = entries_.back();
+    if (file_) file_->drop(oldest.id);
+    bytes_ -= oldest.bytes;
+    known_.erase(oldest.key);
     entries_.pop_back();
   }
+}
+
+void AnswerCache::flush() {
+  if (file_) file_->flush();
 }
 
 std::size_t AnswerCache::bytes() const {
@@ -109,6 +150,13 @@ std::optional<std::string> answerKey(const std::string& model, const std::string
   key.add(request.maxTokens);
   key.add(request.stop);
   key.add(request.ignoreEnd);
+  key.add(request.overflow);
+  key.add(request.keepTokens);
+  key.add(request.adapters.size());
+  for (const auto& one : request.adapters) {
+    key.add(one.path.string());
+    key.add(one.scale);
+  }
   key.add(request.emitSpecial);
   key.add(request.topLogprobs);
   key.add(request.reasoning.tokens);

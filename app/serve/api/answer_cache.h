@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -23,28 +25,44 @@ struct KeptAnswer {
 };
 using KeptAnswers = std::vector<KeptAnswer>;
 
-/// From any thread. Least recently used answers go when there is no room.
+class AnswerFile;
+
+/// From any thread. Least recently used answers go when there is no room. With a file, what is kept is there
+/// again after a restart.
 class AnswerCache {
  public:
-  explicit AnswerCache(std::size_t mostBytes) : mostBytes_(mostBytes) {}
+  /// `file`: where answers are kept, too; empty: in memory alone. `notice` is told what is wrong with it, now
+  /// and from the file's thread later; the cache goes on in memory.
+  explicit AnswerCache(std::size_t mostBytes, const std::filesystem::path& file = {},
+                       const std::function<void(const std::string& sentence)>& notice = {});
+  ~AnswerCache();
+  AnswerCache(const AnswerCache&) = delete;
+  AnswerCache& operator=(const AnswerCache&) = delete;
 
   bool isOn() const { return mostBytes_ > 0; }
   std::shared_ptr<const KeptAnswers> find(const std::string& key);
   /// Answers larger than a quarter of the room are not kept.
   void keep(const std::string& key, KeptAnswers answers);
   std::size_t bytes() const;
+  /// Waits until the file has all that was kept.
+  void flush();
 
  private:
   struct Entry {
     std::string key;
     std::shared_ptr<const KeptAnswers> answers;
     std::size_t bytes = 0;
+    std::int64_t id = 0;  ///< in the file
   };
+  void add(Entry entry, bool isFiled);
+
   const std::size_t mostBytes_;
   mutable std::mutex mutex_;
   std::list<Entry> entries_;  ///< latest first
   std::unordered_map<std::string, std::list<Entry>::iterator> known_;
   std::size_t bytes_ = 0;
+  std::int64_t lastId_ = 0;
+  std::unique_ptr<AnswerFile> file_;
 };
 
 /// All that an answer hangs on: the model, its tokens, every parameter, and who asks. Nothing where the

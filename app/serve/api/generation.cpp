@@ -185,9 +185,10 @@ bool Generation::answerFromCache(const Prepared& prepared) {
   AnswerCache& cache = call_->service().answers();
   if (!cache.isOn() || call_->request().header("cache-control").find("no-store") != std::string_view::npos)
     return false;
-  cacheKey_ = answerKey(call_->modelIdentity(), call_->request().caller.id,
-                        prepared.constraint ? prepared.constraint->key : std::string(), prepared.request,
-                        prepared.prompts, plan_.answers);
+  cacheKey_ =
+      answerKey(call_->modelIdentity() + " " + call_->service().options().answerSetting,
+                call_->request().caller.id, prepared.constraint ? prepared.constraint->key : std::string(),
+                prepared.request, prepared.prompts, plan_.answers);
   if (!cacheKey_) return false;
   const auto known = cache.find(*cacheKey_);
   if (!known || known->size() != submissions_.size()) {

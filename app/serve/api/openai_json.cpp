@@ -13,6 +13,14 @@ Json entryJson(const engine::tokenizer::Tokenizer& tokenizer, const engine::sche
   return {{"token", bytes}, {"logprob", one.logprob}, {"bytes", std::move(list)}};
 }
 
+/// The engine says why no more was found; beside the number it must not read as its opposite.
+std::string_view reuseText(const engine::scheduler::Usage& usage) {
+  using Why = engine::scheduler::ReuseReport::Why;
+  if (usage.reuse.why == Why::kWhole && usage.cachedTokens == 0) return "too short to be found again";
+  if (usage.reuse.why == Why::kUnknown && usage.cachedTokens > 0) return "no more of it is known";
+  return engine::scheduler::reuseReasonName(usage.reuse.why);
+}
+
 }  // namespace
 
 Json quernJson(const Progress& progress) {
@@ -22,7 +30,7 @@ Json quernJson(const Progress& progress) {
           {"bandwidth_share", timings.bandwidthShare},
           {"queue_ms", timings.queueMs},
           {"ttft_ms", timings.firstTokenMs},
-          {"reuse", engine::scheduler::reuseReasonName(progress.usage.reuse.why)}};
+          {"reuse", reuseText(progress.usage)}};
 }
 
 Json usageJson(const Progress& progress) {

@@ -13,7 +13,7 @@ Service::Service(engine::scheduler::ModelPool& pool, Metrics& metrics, ServiceOp
       options_(std::move(options)),
       catalog_(options_.models, options_.installed),
       constraints_(std::make_unique<engine::grammar::ConstraintCache>()),
-      answers_(options_.answerCacheBytes),
+      answers_(options_.answerCacheBytes, options_.answerFile, options_.notice),
       workers_(options_.workers, options_.waitingTasks) {}
 
 std::vector<std::shared_ptr<Call>> Service::liveCalls() {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -30,6 +31,10 @@ struct ServiceOptions {
   std::size_t waitingTasks = 1024;  ///< requests that may wait to be read; one more is refused with 429
   std::chrono::milliseconds roomWait = std::chrono::seconds(30);  ///< see AcquireOptions
   std::size_t answerCacheBytes = 0;                               ///< see AnswerCache; 0: nothing is kept
+  std::filesystem::path answerFile;                               ///< see AnswerCache; empty: memory alone
+  /// How models are loaded, as far as answers hang on it: an answer that was kept serves only the same.
+  std::string answerSetting;
+  std::function<void(const std::string& sentence)> notice;  ///< for the log; from any thread
   std::string version = "0.1.0";
 };
 
