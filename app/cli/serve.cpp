@@ -26,6 +26,7 @@ struct Arguments {
   double maxBodyMiB = 16;
   double requestTimeoutSeconds = 0;
   double drainSeconds = 30;
+  double queueWaitSeconds = 0;
   std::size_t responseCacheMiB = 0;
   bool onlyNamed = false;
 };
@@ -99,6 +100,7 @@ int serveModels(Arguments arguments) {
   auto& options = arguments.options;
   options.load.kvType = *engine::runtime::kvTypeOf(arguments.kv);
   options.load.embeddings = true;
+  options.load.longestWait = millisecondsOf(arguments.queueWaitSeconds);
   options.servesInstalled = !arguments.onlyNamed;
   options.answerCacheBytes = arguments.responseCacheMiB << 20;
   auto& server = options.server;
@@ -167,6 +169,16 @@ void addServeCommand(CLI::App& app, Action& action) {
   command->add_option("--parallel", load.parallel, "Requests answered together by each model")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  command
+      ->add_option("--queue", load.queueLimit,
+                   "Requests that may wait for a turn at each model; one more is answered 429")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--queue-wait", arguments->queueWaitSeconds,
+          "Seconds that a request may wait for its turn; then it is answered 429 (0: as long as it takes)")
+      ->check(CLI::Range(0.0, 86'400.0));
   command
       ->add_option("--ctx", load.contextTokens,
                    "Tokens that a request may hold (0: the model's own, at most 8,192)")
