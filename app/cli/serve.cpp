@@ -90,6 +90,11 @@ int run(serve::LanServer& lan, const Signals& signals, std::chrono::milliseconds
     if (!wasReady && !lan.whyNotReady()) {
       wasReady = true;
       server.say("ready", "The server is ready.");
+      if (!lan.hasModels()) {
+        server.say("no_models",
+                   "No model is named or installed yet; those that come into the models folder are served.",
+                   true);
+      }
     }
   }
   drain(server, signals, drainTime);

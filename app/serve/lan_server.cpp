@@ -211,6 +211,7 @@ Result<std::unique_ptr<LanServer>> LanServer::start(LanOptions options) {
 
 Server& LanServer::server() { return *impl_->server; }
 std::optional<std::string> LanServer::whyNotReady() const { return impl_->loading->whyNotReady(); }
+bool LanServer::hasModels() const { return !impl_->service->catalog().all().empty(); }
 std::optional<Error> LanServer::failure() const { return impl_->loading->failure(); }
 
 }  // namespace quern::app::serve

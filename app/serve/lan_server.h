@@ -40,6 +40,8 @@ class LanServer {
   Server& server();
   /// What is still to be loaded; nothing once all is there.
   std::optional<std::string> whyNotReady() const;
+  /// There is something that may be asked for.
+  bool hasModels() const;
   /// Why no model could be loaded, when that is so of all that were named.
   std::optional<engine::base::Error> failure() const;
 

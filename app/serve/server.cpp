@@ -106,7 +106,10 @@ void Server::Impl::watch() {
 }
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Server::~Server() { stop(); }
+Server::~Server() {
+  stop();
+  impl_->log->close();
+}
 
 Result<std::unique_ptr<Server>> Server::start(ServerOptions options, std::vector<Route> routes) {
   auto impl = std::make_unique<Impl>();

@@ -1,6 +1,11 @@
 // /v1/chat/completions, /v1/completions, /v1/models: answers as OpenAI's clients read them.
 
+#include <filesystem>
+#include <fstream>
+
 #include "tests/serve/api_fakes.h"
+#include "tests/support/environment.h"
+#include "tests/support/folder.h"
 
 namespace quern::app::serve {
 namespace {
@@ -244,8 +249,25 @@ TEST(ApiModels, ListsWhatMayBeAskedFor) {
   const HttpResponse missing = kitchen.get("/v1/models/other");
   EXPECT_EQ(missing.status, 404);
   EXPECT_EQ(parsed(missing)["error"]["code"], "model_not_found");
+  EXPECT_EQ(parsed(missing)["error"]["message"], "There is no model \"other\" here; here is \"fake\".");
   // A file's path is no name, whether it is there or not.
   EXPECT_EQ(kitchen.get("/v1/models//nowhere/fake.gguf").status, 404);
+}
+
+TEST(ApiModels, OneThatIsInstalledAloneNeedsNotBeNamed) {
+  const test::Folder home;
+  const test::Environment moved{"QUERN_HOME", home.path().c_str()};
+  const auto models = home.path() / "data" / "models";
+  std::filesystem::create_directories(models);
+  const Catalog catalog({}, true);
+  EXPECT_FALSE(catalog.find(""));
+  EXPECT_EQ(catalog.whyNot(""), "There is no model here yet.");
+  std::ofstream(models / "one.gguf") << "GGUF";
+  ASSERT_TRUE(catalog.find(""));
+  EXPECT_EQ(catalog.find("")->name, "one");
+  std::ofstream(models / "two.gguf") << "GGUF";
+  EXPECT_FALSE(catalog.find(""));
+  EXPECT_EQ(catalog.whyNot(""), "The request names no model; here are \"one\", \"two\".");
 }
 
 TEST(ApiModels, TheDocumentHasEveryRouteAndNoOther) {

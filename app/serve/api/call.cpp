@@ -90,10 +90,7 @@ void Call::expire() {
 void Call::withModel(const std::string& name, std::function<void(engine::scheduler::Lease)> go) {
   const auto model = service_.catalog().find(name);
   if (!model) {
-    const std::string known = engine::base::printable(name);
-    fail({404, "model_not_found",
-          name.empty() ? "The request names no model." : "There is no model \"" + known + "\" here.", "model",
-          0});
+    fail({404, "model_not_found", service_.catalog().whyNot(name), "model", 0});
     return;
   }
   modelName_ = model->name;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "engine/base/text.h"
 #include "engine/hub/library.h"
 
 namespace quern::app::serve {
@@ -52,8 +53,9 @@ std::vector<ServedModel> Catalog::all() const {
 
 std::optional<ServedModel> Catalog::find(std::string_view name) const {
   if (name.empty()) {
-    if (named_.empty()) return std::nullopt;
-    return named_.front();
+    if (!named_.empty()) return named_.front();
+    const auto models = all();
+    return models.size() == 1 ? std::optional(models.front()) : std::nullopt;
   }
   const auto matching = [&](const std::vector<ServedModel>& models) -> std::optional<ServedModel> {
     for (const std::string_view wanted : {name, plainName(name)}) {
@@ -65,6 +67,20 @@ std::optional<ServedModel> Catalog::find(std::string_view name) const {
   };
   if (const auto named = matching(named_)) return named;
   return matching(all());
+}
+
+std::string Catalog::whyNot(std::string_view name) const {
+  const auto models = all();
+  if (models.empty()) return "There is no model here yet.";
+  constexpr std::size_t kMostListed = 12;
+  std::string names;
+  for (std::size_t i = 0; i < std::min(models.size(), kMostListed); ++i) {
+    names += (i > 0 ? ", \"" : "\"") + engine::base::printable(models[i].name) + "\"";
+  }
+  if (models.size() > kMostListed) names += " and others";
+  const std::string begin = name.empty() ? "The request names no model"
+                                         : "There is no model \"" + engine::base::printable(name) + "\" here";
+  return begin + (models.size() == 1 ? "; here is " : "; here are ") + names + ".";
 }
 
 }  // namespace quern::app::serve

@@ -26,8 +26,11 @@ class Catalog {
 
   /// Reads the models folder: for a worker. Named ones first, then by name.
   std::vector<ServedModel> all() const;
-  /// By name, in which a ":latest" (Ollama's) and a ".gguf" at the end say nothing; empty: the first named.
+  /// By name, in which a ":latest" (Ollama's) and a ".gguf" at the end say nothing; empty: the first named,
+  /// or the only one that is installed.
   std::optional<ServedModel> find(std::string_view name) const;
+  /// Why find() found nothing, with the names that it would have found.
+  std::string whyNot(std::string_view name) const;
 
  private:
   std::vector<ServedModel> named_;

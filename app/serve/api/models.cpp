@@ -31,8 +31,7 @@ Handler oneModel(Service& service) {
         call->request().path.substr(std::min(kPrefix.size(), call->request().path.size()));
     const auto model = name.empty() ? std::nullopt : call->service().catalog().find(name);
     if (model) return call->reply(modelJson(*model));
-    call->fail({404, "model_not_found", "There is no model \"" + engine::base::printable(name) + "\" here.",
-                "model", 0});
+    call->fail({404, "model_not_found", call->service().catalog().whyNot(name), "model", 0});
   });
 }
 

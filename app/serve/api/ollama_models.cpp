@@ -64,8 +64,7 @@ std::optional<ServedModel> wanted(const std::shared_ptr<Call>& call, Fields& fie
   }
   auto model = call->service().catalog().find(name);
   if (!model) {
-    call->fail({404, "model_not_found", "There is no model \"" + engine::base::printable(name) + "\" here.",
-                "model", 0});
+    call->fail({404, "model_not_found", call->service().catalog().whyNot(name), "model", 0});
   }
   return model;
 }

@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <ctime>
 #include <nlohmann/json.hpp>
+#include <thread>
+#include <utility>
 
 #include "engine/base/text.h"
 
@@ -114,7 +116,24 @@ class AccessLog::Writer {
 AccessLog::AccessLog(LogOptions options, std::unique_ptr<Writer> writer)
     : options_(std::move(options)), writer_(std::move(writer)) {}
 
-AccessLog::~AccessLog() { writer_->logger->flush(); }
+AccessLog::~AccessLog() = default;
+
+void AccessLog::close() {
+  std::shared_ptr<Writer> last;
+  {
+    const std::lock_guard lock(mutex_);
+    last = std::move(writer_);
+  }
+  if (!last) return;
+  // Nobody gets hold of it any more; who has it tells one line.
+  while (last.use_count() > 1) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  last.reset();  // joins its thread, which writes what waits
+}
+
+std::shared_ptr<AccessLog::Writer> AccessLog::writer() const {
+  const std::lock_guard lock(mutex_);
+  return writer_;
+}
 
 engine::base::Result<std::shared_ptr<AccessLog>> AccessLog::open(const LogOptions& options) {
   try {
@@ -138,11 +157,12 @@ engine::base::Result<std::shared_ptr<AccessLog>> AccessLog::open(const LogOption
 void AccessLog::write(const AccessRecord& record) {
   const bool isWarning = record.status >= 500;
   if (options_.isQuiet && !isWarning) return;
-  writer_->line(options_, isWarning, toJson(record));
+  if (const auto to = writer()) to->line(options_, isWarning, toJson(record));
 }
 
 void AccessLog::say(std::string_view event, std::string_view message, bool isWarning) {
-  writer_->line(options_, isWarning, {{"event", std::string(event)}, {"message", std::string(message)}});
+  const auto to = writer();
+  if (to) to->line(options_, isWarning, {{"event", std::string(event)}, {"message", std::string(message)}});
 }
 
 }  // namespace quern::app::serve::front

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -45,20 +46,25 @@ class AccessLog {
  public:
   /// Errors: kIo.
   static engine::base::Result<std::shared_ptr<AccessLog>> open(const LogOptions& options);
-  ~AccessLog();  ///< after the last line is written
+  ~AccessLog();
   AccessLog(const AccessLog&) = delete;
   AccessLog& operator=(const AccessLog&) = delete;
 
   void write(const AccessRecord& record);
   /// What happens to the server itself.
   void say(std::string_view event, std::string_view message, bool isWarning = false);
+  /// Returns when all that was told is written. Lines that come later are dropped: whoever still holds an
+  /// answer's end may tell of it when the server is gone.
+  void close();
   bool hasContent() const { return options_.hasContent; }
 
  private:
   class Writer;
   AccessLog(LogOptions options, std::unique_ptr<Writer> writer);
+  std::shared_ptr<Writer> writer() const;
   LogOptions options_;
-  std::unique_ptr<Writer> writer_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<Writer> writer_;  ///< null once it is closed
 };
 
 }  // namespace quern::app::serve::front

@@ -1,32 +1,10 @@
 #include "app/serve/http/error_response.h"
 
-#include <nlohmann/json.hpp>
+#include <string>
+
+#include "app/serve/error_body.h"
 
 namespace quern::app::serve::http {
-namespace {
-
-/// The kinds that both OpenAI's and Anthropic's clients turn into exceptions of their own.
-std::string_view kindOf(int status) {
-  switch (status) {
-    case 401:
-      return "authentication_error";
-    case 403:
-      return "permission_error";
-    case 404:
-      return "not_found_error";
-    case 413:
-      return "request_too_large";
-    case 429:
-      return "rate_limit_error";
-    case 503:
-      return "overloaded_error";
-    default:
-      return status < 500 ? "invalid_request_error" : "api_error";
-  }
-}
-
-}  // namespace
-
 std::string_view statusName(int status) {
   switch (status) {
     case 100:
@@ -92,24 +70,11 @@ std::string_view statusName(int status) {
 
 HttpResponse errorResponse(int status, std::string_view path, std::string_view code,
                            std::string_view message) {
-  using Json = nlohmann::ordered_json;
-  const auto text = [](std::string_view part) { return std::string(part); };
-  Json body;
-  if (path.starts_with("/v1/messages")) {
-    body = {{"type", "error"}, {"error", {{"type", text(kindOf(status))}, {"message", text(message)}}}};
-  } else if (path.starts_with("/api/")) {
-    body = {{"error", text(message)}};
-  } else {
-    body = {{"error",
-             {{"message", text(message)},
-              {"type", text(kindOf(status))},
-              {"param", nullptr},
-              {"code", text(code)}}}};
-  }
   HttpResponse response;
   response.status = status;
   response.headers.push_back({"Content-Type", "application/json"});
-  response.body = body.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  const ApiError error{status, std::string(code), std::string(message), {}, 0};
+  response.body = dumped(errorJson(styleOf(path), error, "")) + "\n";
   return response;
 }
 

@@ -12,8 +12,8 @@ namespace quern::app::serve::http {
 /// The standard's name of a status ("Too Many Requests"); "Status" for one that it does not know.
 std::string_view statusName(int status);
 
-/// A JSON body: Anthropic's form for "/v1/messages…", Ollama's for "/api/…", OpenAI's for everything else.
-/// `code` is a stable lower-case word for programs, as "invalid_api_key".
+/// A JSON body in the form of the path's API, see styleOf(). `code` is a stable lower-case word for programs,
+/// as "invalid_api_key".
 HttpResponse errorResponse(int status, std::string_view path, std::string_view code,
                            std::string_view message);
 
