@@ -95,7 +95,8 @@ class WindowServer final : public ui::LanService {
   std::mutex changing_;  ///< over start(), stop(), offer() and withdraw(), which block
   mutable std::mutex mutex_;
   std::shared_ptr<LanServer> server_;
-  ui::LanStatus fixed_;  ///< what does not change while it listens
+  ui::LanStatus fixed_;               ///< what does not change while it listens
+  serve::ServerOptions startedWith_;  ///< what server_ was given
 };
 
 /// The certificate that is there, or a new one for the names that this machine has now.
@@ -139,6 +140,7 @@ Result<void> WindowServer::start(const ui::LanOptions& options) {
   wanted.server.log.file = engine::base::dataFolder() / "server.log";
   wanted.server.log.watch = [history = history_](const front::AccessRecord& record) { history->add(record); };
   if (options.usesTls) QUERN_TRY(useTls(wanted.server, fixed));
+  const serve::ServerOptions given = wanted.server;
   auto listening = LanServer::start(std::move(wanted));
   if (!listening && listening.error().code() == ErrorCode::kBusy) {
     return Error(ErrorCode::kBusy,
@@ -152,6 +154,7 @@ Result<void> WindowServer::start(const ui::LanOptions& options) {
   const std::lock_guard lock(mutex_);
   server_ = std::move(started);
   fixed_ = std::move(fixed);
+  startedWith_ = given;
   return engine::base::ok();
 }
 
@@ -217,7 +220,14 @@ Result<void> WindowServer::revokeKey(const std::string& id) {
 
 Result<void> WindowServer::reload() const {
   const auto running = server();
-  return running ? running->server().reload() : engine::base::ok();
+  if (!running) return engine::base::ok();
+  serve::ServerOptions same;
+  {
+    const std::lock_guard lock(mutex_);
+    same = startedWith_;
+  }
+  QUERN_TRY(running->server().reload(same));
+  return engine::base::ok();
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <pthread.h>
 
 #include <CLI/CLI.hpp>
-#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -11,28 +10,12 @@
 #include <memory>
 
 #include "app/cli/command.h"
+#include "app/cli/serve_options.h"
 #include "app/serve/front/certificate.h"
 #include "app/serve/lan_server.h"
-#include "engine/runtime/kv_type.h"
 
 namespace quern::app {
 namespace {
-
-struct Arguments {
-  serve::LanOptions options;
-  std::string kv = "f16";
-  std::string logFormat = "text";
-  std::string logFile, tlsCertificate, tlsKey;
-  double maxBodyMiB = 16;
-  double requestTimeoutSeconds = 0;
-  double drainSeconds = 30;
-  std::size_t responseCacheMiB = 0;
-  bool onlyNamed = false;
-};
-
-std::chrono::milliseconds millisecondsOf(double seconds) {
-  return std::chrono::milliseconds(static_cast<std::int64_t>(std::llround(seconds * 1000)));
-}
 
 /// Signals as messages: blocked for all threads that are started later, and taken one by one.
 class Signals {
@@ -60,10 +43,17 @@ class Signals {
   sigset_t before_{};
 };
 
-void reload(serve::Server& server) {
-  const auto reloaded = server.reload();
-  server.say("reload", reloaded ? "Keys and certificate were read again." : reloaded.error().message(),
-             !reloaded);
+/// Goes by the file, the keys and the certificate as they are now; where one of them is wrong by none of
+/// them.
+void reload(serve::Server& server, const TypedOptions& typed, std::chrono::milliseconds& drainTime) {
+  const auto next = typed.read();
+  const auto differing =
+      next ? server.reload(next->lan.server) : engine::base::Result<std::vector<std::string>>(next.error());
+  if (!differing) return server.say("reload", differing.error().message() + " All stays as it was.", true);
+  drainTime = next->drain;
+  std::string said = "Configuration, keys and certificate were read again.";
+  for (const std::string& name : *differing) said += " \"" + name + "\" wants a restart.";
+  server.say("reload", said, !differing->empty());
 }
 
 /// Until all answers are finished or the time is over. A second signal ends the process where it stands.
@@ -78,12 +68,13 @@ void drain(serve::Server& server, const Signals& signals, std::chrono::milliseco
   server.say("stop", server.isIdle() ? "All answers are finished." : "Answers were cut.", !server.isIdle());
 }
 
-int run(serve::LanServer& lan, const Signals& signals, std::chrono::milliseconds drainTime) {
+int run(serve::LanServer& lan, const Signals& signals, const TypedOptions& typed,
+        std::chrono::milliseconds drainTime) {
   serve::Server& server = lan.server();
   bool wasReady = false;
   for (;;) {
     const int signal = signals.wait(std::chrono::milliseconds(200));
-    if (signal == SIGHUP) reload(server);
+    if (signal == SIGHUP) reload(server, typed, drainTime);
     if (signal == SIGINT || signal == SIGTERM) break;
     if (const auto failure = lan.failure()) return fail(*failure);
     if (!wasReady && !lan.whyNotReady()) {
@@ -100,94 +91,35 @@ int run(serve::LanServer& lan, const Signals& signals, std::chrono::milliseconds
   return kOk;
 }
 
-int serveModels(Arguments arguments) {
-  auto& options = arguments.options;
-  options.load.kvType = *engine::runtime::kvTypeOf(arguments.kv);
-  options.load.embeddings = true;
-  options.servesInstalled = !arguments.onlyNamed;
-  options.answerCacheBytes = arguments.responseCacheMiB << 20;
-  auto& server = options.server;
-  server.listen.tlsCertificate = arguments.tlsCertificate;
-  server.listen.tlsKey = arguments.tlsKey;
-  server.listen.limits.bodyBytes = static_cast<std::size_t>(arguments.maxBodyMiB * 1024 * 1024);
-  server.requestTimeout = millisecondsOf(arguments.requestTimeoutSeconds);
-  server.log.isJson = arguments.logFormat == "json";
-  server.log.file = arguments.logFile;
+int serveModels(const TypedOptions& typed) {
+  const auto options = typed.read();
+  if (!options) return fail(options.error());
   const Signals signals;
-  const auto lan = serve::LanServer::start(std::move(options));
+  const auto lan = serve::LanServer::start(options->lan);
   if (!lan) return fail(lan.error());
   const auto status = (*lan)->server().status();
   std::printf("%s\n", status.url.c_str());
+  if (!status.metricsUrl.empty()) std::printf("%s\n", status.metricsUrl.c_str());
   std::fflush(stdout);
-  if (!arguments.tlsCertificate.empty()) {
-    if (const auto print = serve::front::certificateFingerprint(arguments.tlsCertificate)) {
+  const auto& certificate = options->lan.server.listen.tlsCertificate;
+  if (!certificate.empty()) {
+    if (const auto print = serve::front::certificateFingerprint(certificate)) {
       std::fprintf(stderr, "SHA-256 of the certificate: %s\n", print->c_str());
     }
   }
-  return run(**lan, signals, millisecondsOf(arguments.drainSeconds));
-}
-
-void addListening(CLI::App& command, Arguments& arguments) {
-  auto& server = arguments.options.server;
-  command.add_option("--host", server.listen.host, "The address to listen on; 0.0.0.0: all of the machine's")
-      ->capture_default_str();
-  command.add_option("--port", server.listen.port, "0: any that is free")->capture_default_str();
-  command.add_option("--tls-cert", arguments.tlsCertificate, "A certificate (PEM); \"quern cert\" makes one");
-  command.add_option("--tls-key", arguments.tlsKey, "Its key (PEM)");
-  command.add_flag("--insecure-no-auth", server.isOpenToAll, "Let other machines in without API keys");
-  command.add_flag("--require-key", server.needsKeys, "Ask programs on this machine for API keys, too");
-  command.add_option("--allowed-host", server.allowedHosts,
-                     "A name that this server answers to; may be given again");
-  command.add_option("--allow-origin", server.allowedOrigins,
-                     "Pages that may use this server, as https://chat.example; may be given again");
-  command.add_option("--max-body", arguments.maxBodyMiB, "MiB that a request may have")
-      ->check(CLI::Range(0.001, 1024.0))
-      ->capture_default_str();
-  command
-      .add_option("--request-timeout", arguments.requestTimeoutSeconds,
-                  "Seconds that an answer may take at most; 0: as long as it takes")
-      ->check(CLI::Range(0.0, 1e6));
-  command.add_option("--drain", arguments.drainSeconds, "Seconds that running answers have after SIGTERM")
-      ->check(CLI::Range(0.0, 86'400.0))
-      ->capture_default_str();
-  command.add_option("--log-format", arguments.logFormat, "text or json")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->capture_default_str();
-  command.add_option("--log-file", arguments.logFile,
-                     "Instead of standard error; files are set aside at 16 MiB");
-  command.add_flag("--log-content", server.log.hasContent, "Write what is asked and answered into the log");
+  return run(**lan, signals, typed, options->drain);
 }
 
 }  // namespace
 
 void addServeCommand(CLI::App& app, Action& action) {
-  auto arguments = std::make_shared<Arguments>();
-  auto& load = arguments->options.load;
-  load.parallel = 8;
+  auto arguments = std::make_shared<ServeArguments>();
   CLI::App* command =
       app.add_subcommand("serve", "Models for the network, by the APIs of OpenAI, Anthropic and Ollama");
-  command->add_option("-m,--model", arguments->options.models,
-                      "An installed name or a path, loaded at once; may be given again");
-  command->add_flag("--only-named", arguments->onlyNamed, "Serve no other models that are installed");
-  command->add_option("--parallel", load.parallel, "Requests answered together by each model")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  command
-      ->add_option("--ctx", load.contextTokens,
-                   "Tokens that a request may hold (0: the model's own, at most 8,192)")
-      ->check(CLI::Range(0, 1 << 24));
-  command->add_option("-t,--threads", load.threads, "Threads (0: one per physical core)")
-      ->check(CLI::Range(0, 1024));
-  command->add_option("--kv", arguments->kv, "How keys and values are kept")
-      ->check(CLI::IsMember(engine::runtime::kvTypeNames()))
-      ->capture_default_str();
-  command
-      ->add_option("--response-cache", arguments->responseCacheMiB,
-                   "MiB for answers to requests that come again just the same (0: none are kept)")
-      ->check(CLI::Range(0, 1 << 20))
-      ->capture_default_str();
-  addListening(*command, *arguments);
-  command->callback([arguments, &action] { action = [arguments] { return serveModels(*arguments); }; });
+  addServeOptions(*command, *arguments);
+  command->callback([arguments, command, &action] {
+    action = [typed = TypedOptions(*command)] { return serveModels(typed); };
+  });
 }
 
 }  // namespace quern::app

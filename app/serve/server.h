@@ -30,6 +30,8 @@ struct ServerOptions {
   std::vector<std::string> allowedHosts;  ///< see front::HostOptions
   std::vector<std::string> allowedOrigins;
   std::chrono::milliseconds requestTimeout{0};  ///< 0: none
+  /// "/metrics" (and health) on a port of their own, and no longer on the other; 0: any that is free.
+  std::optional<std::uint16_t> metricsPort;
   front::RateOptions rates;
   front::IdempotencyOptions idempotency;
   front::LogOptions log;
@@ -41,7 +43,8 @@ struct ServerOptions {
 };
 
 struct ServerStatus {
-  std::string url;  ///< "http://127.0.0.1:8080"
+  std::string url;         ///< "http://127.0.0.1:8080"
+  std::string metricsUrl;  ///< "http://127.0.0.1:9090/metrics"; empty: on no port of its own
   std::uint16_t port = 0;
   int connections = 0;
   int requests = 0;                                      ///< in work
@@ -71,8 +74,10 @@ class Server {
   bool drain(std::chrono::milliseconds wait);
   /// Cuts what is under way, and tells its handlers; no handler is called afterwards.
   void stop();
-  /// Reads keys and certificate anew; where one cannot be read, all stays as it was.
-  engine::base::Result<void> reload();
+  /// Reads keys and certificate anew, and goes by `options` where they can change while the server runs
+  /// (hosts, origins, rates, request timeout, content in the log). Returns what else differs, by the names
+  /// that the command line has for it: that wants a restart. On an error all stays as it was.
+  engine::base::Result<std::vector<std::string>> reload(const ServerOptions& options);
   ServerStatus status() const;
   /// A line in the server's log.
   void say(std::string_view event, std::string_view message, bool isWarning = false);

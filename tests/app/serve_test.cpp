@@ -4,6 +4,8 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -96,6 +98,85 @@ TEST_F(ServeCommand, MakesACertificateThatTheServerTakes) {
   EXPECT_EQ(outcome.code, 0);
   EXPECT_NE(outcome.err.find(files["sha256"].get<std::string>()), std::string::npos) << outcome.err;
   EXPECT_EQ(quern({"cert", "--name", "a,DNS:b"}).code, 1);
+}
+
+TEST_F(ServeCommand, GoesByItsFileAndReadsItAgain) {
+  const auto file = folder_.path() / "config" / "quern.toml";
+  std::filesystem::create_directories(file.parent_path());
+  const auto write = [&](const std::string& text) { std::ofstream(file) << text; };
+  write("[serve]\nport = 0\nallowed-host = [\"box\", \"crate\"]\ndrain = 1.5\nlog-format = \"json\"\n");
+  test::Program server(QUERN_PROGRAM, {"serve", "--log-format", "text"});
+  ASSERT_TRUE(server.waitForOutput("\n", std::chrono::seconds(30)));
+  const std::uint16_t port = portOf(server.output());
+  const auto asHost = [&](const std::string& host) {
+    test::RawClient client(port);
+    client.send("GET /v1/models HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+    return test::RawClient::statusOf(client.answer());
+  };
+  const auto becomes = [&](const std::string& host, int status) {
+    for (int i = 0; i < 200 && asHost(host) != status; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    return asHost(host) == status;
+  };
+  EXPECT_EQ(asHost("box"), 200);
+  EXPECT_EQ(asHost("crate"), 200);
+  EXPECT_EQ(asHost("barrel"), 403);
+  write("[serve]\nport = 1\nallowed-host = \"barrel\"\n");
+  server.signal(SIGHUP);
+  EXPECT_TRUE(becomes("barrel", 200));
+  EXPECT_EQ(asHost("box"), 403);
+  for (const char* wrong : {"[serve]\nallowed-host = [\n", "[serve]\n\nallowed-hosts = \"box\"\n",
+                            "[serve]\nallowed-host = \"box\"\ndrain = \"soon\"\n"}) {
+    write(wrong);
+    server.signal(SIGHUP);
+    // The next file is read after this one, and shows when that has been.
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    EXPECT_EQ(asHost("barrel"), 200) << wrong;
+    EXPECT_EQ(asHost("box"), 403) << wrong;
+  }
+  write("[serve]\nallowed-host = \"box\"\n");
+  server.signal(SIGHUP);
+  EXPECT_TRUE(becomes("box", 200));
+  server.signal(SIGTERM);
+  const Outcome outcome = server.finish(std::chrono::seconds(30));
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.err.find('{'), std::string::npos) << "what is typed goes before the file\n"
+                                                      << outcome.err;
+  for (const char* said : {"\\\"port\\\" wants a restart", "line 3: \\\"allowed-hosts\\\" is no option",
+                           "quern.toml\\\", line 3: ", "All stays as it was."})
+    EXPECT_NE(outcome.err.find(said), std::string::npos) << said << "\n" << outcome.err;
+}
+
+TEST_F(ServeCommand, RefusesAFileThatIsWrong) {
+  const auto file = folder_.path() / "mine.toml";
+  for (const auto& [text, said] : std::vector<std::pair<std::string, std::string>>{
+           {"[serve]\nport = 70000\n", "line 2"},
+           {"[serve]\nport = { a = 1 }\n", "must be a text, a number"},
+           {"[serve]\nconfig = \"x\"\n", "is no option"},
+           {"serve = 5\n", "must be a table"},
+           {"[serve\n", "line 1"},
+           {std::string("[serve]\nhost = \"\0\"\n", 20), "line 2"}}) {
+    std::ofstream(file, std::ios::binary) << text;
+    const Outcome outcome = quern({"serve", "--config", file.string()});
+    EXPECT_EQ(outcome.code, 1) << text;
+    EXPECT_NE(outcome.err.find(said), std::string::npos) << text << outcome.err;
+  }
+  EXPECT_EQ(quern({"serve", "--config", (folder_.path() / "none").string()}).code, 1);
+}
+
+TEST_F(ServeCommand, TellsMetricsOnAPortOfTheirOwn) {
+  test::Program server(QUERN_PROGRAM, {"serve", "--port", "0", "--metrics-port", "0", "--log-file",
+                                       (folder_.path() / "log").string()});
+  ASSERT_TRUE(server.waitForOutput("/metrics\n", std::chrono::seconds(30)));
+  const std::string urls = server.output();
+  const std::uint16_t port = portOf(urls.substr(0, urls.find('\n')));
+  const std::uint16_t metrics = portOf(urls);
+  EXPECT_EQ(status(port, "/metrics"), 404);
+  EXPECT_EQ(status(metrics, "/metrics"), 200);
+  EXPECT_EQ(status(metrics, "/ready"), 200);
+  EXPECT_EQ(status(metrics, "/v1/models"), 404);
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.finish(std::chrono::seconds(30)).code, 0);
 }
 
 TEST_F(ServeCommand, RefusesWhatWouldBeUnsafe) {

@@ -103,6 +103,7 @@ TEST_F(ApiAnswerFile, StaysBelowItsLimitAndDropsTheLongestUnused) {
   AnswerCache smaller(kLimit / 4, file, note);
   smaller.flush();
   EXPECT_LE(sizeOnDisk(), kLimit / 4);
+  EXPECT_NE(smaller.find("first"), nullptr) << "that it was used was not written";
   EXPECT_NE(smaller.find("key 299"), nullptr);
 }
 

@@ -93,7 +93,7 @@ TEST_F(FrontServer, OnlyGoodKeysOfTheRightScopeGetIn) {
   const std::string late = key("late");
   ASSERT_TRUE(front::revokeKey(options_.keyFile, "chat"));
   EXPECT_EQ(statusOf(get("/models", bearer(late))), 401);
-  ASSERT_TRUE(server_->reload());
+  ASSERT_TRUE(server_->reload(options_));
   EXPECT_EQ(statusOf(get("/models", bearer(late))), 200);
   EXPECT_EQ(statusOf(get("/models", bearer(chat))), 401);
 }

@@ -254,10 +254,10 @@ TEST_F(FrontServer, SpeaksTlsAndTakesANewCertificate) {
   ASSERT_TRUE(again);
   EXPECT_EQ(again->authorityFingerprint, files->authorityFingerprint);
   EXPECT_NE(again->certificateFingerprint, files->certificateFingerprint);
-  EXPECT_TRUE(server_->reload());
+  EXPECT_TRUE(server_->reload(options_));
   EXPECT_EQ(test::RawClient::statusOf(fetch(TLS1_3_VERSION)), 200);
   std::ofstream(files->certificate) << "nothing";
-  EXPECT_FALSE(server_->reload());
+  EXPECT_FALSE(server_->reload(options_));
   EXPECT_EQ(test::RawClient::statusOf(fetch(TLS1_3_VERSION)), 200);
 }
 

@@ -114,7 +114,7 @@ class AccessLog::Writer {
 };
 
 AccessLog::AccessLog(LogOptions options, std::unique_ptr<Writer> writer)
-    : options_(std::move(options)), writer_(std::move(writer)) {}
+    : options_(std::move(options)), hasContent_(options_.hasContent), writer_(std::move(writer)) {}
 
 AccessLog::~AccessLog() = default;
 

@@ -1,6 +1,7 @@
 // One line a request. What was asked and answered stands in it only where somebody has asked for that.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -61,13 +62,15 @@ class AccessLog {
   /// Returns when all that was told is written. Lines that come later are dropped: whoever still holds an
   /// answer's end may tell of it when the server is gone.
   void close();
-  bool hasContent() const { return options_.hasContent; }
+  bool hasContent() const { return hasContent_; }
+  void setContent(bool hasContent) { hasContent_ = hasContent; }
 
  private:
   class Writer;
   AccessLog(LogOptions options, std::unique_ptr<Writer> writer);
   std::shared_ptr<Writer> writer() const;
   LogOptions options_;
+  std::atomic<bool> hasContent_;
   mutable std::mutex mutex_;
   std::shared_ptr<Writer> writer_;  ///< null once it is closed
 };

@@ -73,11 +73,11 @@ constexpr std::size_t kLongestHeaderList = 512;
 FrontDoor::FrontDoor(FrontOptions options, std::vector<Route> routes, KeyRing keys,
                      std::shared_ptr<AccessLog> log)
     : options_(std::move(options)),
-      hosts_(options_.hosts),
       log_(std::move(log)),
-      rates_(std::make_shared<RateLimits>(options_.rates)),
+      rates_(std::make_shared<RateLimits>(options_.policy.rates)),
       idempotency_(options_.idempotency),
       keys_(std::make_shared<const KeyRing>(std::move(keys))),
+      rules_(rulesOf(options_.policy)),
       routes_(withHealth(std::move(routes))) {
   QUERN_CHECK(sodium_init() >= 0, "libsodium finds no random numbers on this machine");
 }
@@ -178,20 +178,22 @@ std::optional<HttpResponse> FrontDoor::judge(HttpRequest& request, Ticket& ticke
 }
 
 std::optional<HttpResponse> FrontDoor::judgeSource(const HttpRequest& request, Ticket& ticket) const {
+  const auto held = rules();
+  const HostPolicy& hosts = held->hosts;
   const std::string_view host = request.header("Host");
   // Only HTTP/1.0 can come without one, and no browser speaks it.
-  if (!host.empty() && !hosts_.allowsHost(host)) {
+  if (!host.empty() && !hosts.allowsHost(host)) {
     return refusal(request, 403, "host_not_allowed",
                    "This server does not answer to the name \"" + engine::base::printable(host) +
                        "\". Start it with \"--allowed-host\" if it should.");
   }
   const std::string_view origin = request.header("Origin");
-  switch (hosts_.judgeOrigin(origin, host)) {
+  switch (hosts.judgeOrigin(origin, host)) {
     case HostPolicy::OriginKind::kNone:
     case HostPolicy::OriginKind::kSame:
       return std::nullopt;
     case HostPolicy::OriginKind::kAllowed:
-      for (Header& header : hosts_.corsHeaders(origin)) ticket.headers.push_back(std::move(header));
+      for (Header& header : hosts.corsHeaders(origin)) ticket.headers.push_back(std::move(header));
       return std::nullopt;
     case HostPolicy::OriginKind::kForbidden:
       break;
@@ -210,11 +212,13 @@ HttpResponse FrontDoor::preflight(const HttpRequest& request, const RouteTable::
   response.status = 204;
   const std::string allowed = found.allowed.empty() ? "GET, HEAD, POST, OPTIONS" : found.allowed;
   response.headers.push_back({"Allow", allowed});
+  const auto held = rules();
+  const HostPolicy& hosts = held->hosts;
   const std::string_view origin = request.header("Origin");
   const bool isBrowser = !request.header("Access-Control-Request-Method").empty();
-  if (isBrowser && hosts_.judgeOrigin(origin, request.header("Host")) == HostPolicy::OriginKind::kAllowed) {
+  if (isBrowser && hosts.judgeOrigin(origin, request.header("Host")) == HostPolicy::OriginKind::kAllowed) {
     const std::string_view asked = request.header("Access-Control-Request-Headers");
-    for (Header& header : hosts_.preflightHeaders(allowed, asked.substr(0, kLongestHeaderList))) {
+    for (Header& header : hosts.preflightHeaders(allowed, asked.substr(0, kLongestHeaderList))) {
       response.headers.push_back(std::move(header));
     }
   }
@@ -275,7 +279,7 @@ std::optional<HttpResponse> FrontDoor::takePlace(const HttpRequest& request, Tic
 }
 
 std::optional<HttpResponse> FrontDoor::setDeadline(HttpRequest& request) const {
-  auto limit = options_.requestTimeout;
+  auto limit = rules()->requestTimeout;
   if (const std::string_view asked = request.header("X-Request-Timeout"); !asked.empty()) {
     const auto parsed = parseTimeout(asked);
     if (!parsed) return refusal(request, 400, "invalid_timeout", parsed.error().message());
@@ -332,14 +336,30 @@ void FrontDoor::finished(const AccessRecord& record) {
 }
 
 std::shared_ptr<const KeyRing> FrontDoor::keys() const {
-  const std::lock_guard lock(keysMutex_);
+  const std::lock_guard lock(mutex_);
   return keys_;
 }
 
 void FrontDoor::setKeys(KeyRing keys) {
   auto next = std::make_shared<const KeyRing>(std::move(keys));
-  const std::lock_guard lock(keysMutex_);
+  const std::lock_guard lock(mutex_);
   keys_.swap(next);
+}
+
+std::shared_ptr<const FrontDoor::Rules> FrontDoor::rulesOf(const FrontPolicy& policy) {
+  return std::make_shared<const Rules>(Rules{HostPolicy(policy.hosts), policy.requestTimeout});
+}
+
+std::shared_ptr<const FrontDoor::Rules> FrontDoor::rules() const {
+  const std::lock_guard lock(mutex_);
+  return rules_;
+}
+
+void FrontDoor::setPolicy(const FrontPolicy& policy) {
+  rates_->setOptions(policy.rates);
+  auto next = rulesOf(policy);
+  const std::lock_guard lock(mutex_);
+  rules_.swap(next);
 }
 
 }  // namespace quern::app::serve::front

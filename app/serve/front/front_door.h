@@ -23,12 +23,17 @@
 
 namespace quern::app::serve::front {
 
-struct FrontOptions {
+/// What may change while requests come.
+struct FrontPolicy {
   HostOptions hosts;
-  bool needsKeys = false;  ///< without a good key only what has Scope::kNone
   RateOptions rates;
-  IdempotencyOptions idempotency;
   std::chrono::milliseconds requestTimeout{0};  ///< what a client may ask for at most; 0: no limit
+};
+
+struct FrontOptions {
+  FrontPolicy policy;
+  bool needsKeys = false;  ///< without a good key only what has Scope::kNone
+  IdempotencyOptions idempotency;
   std::function<std::optional<std::string>()> whyNotReady;  ///< "loading" …; nothing: ready
   /// Counts what is turned away: "unauthorized", "forbidden", "rate_limit", "overloaded", "timeout",
   /// "too_large", "malformed".
@@ -50,6 +55,8 @@ class FrontDoor final : public http::Site, public std::enable_shared_from_this<F
   /// Ready no more; new work is refused.
   void beginDrain() { isDraining_ = true; }
   void setKeys(KeyRing keys);
+  /// For requests from now on.
+  void setPolicy(const FrontPolicy& policy);
   /// How long no engine has moved; nothing: they do. Set before the first request comes.
   void setStallProbe(std::function<std::optional<std::chrono::milliseconds>()> probe) {
     stalledFor_ = std::move(probe);
@@ -67,6 +74,13 @@ class FrontDoor final : public http::Site, public std::enable_shared_from_this<F
   struct Identity;
 
   std::optional<HttpResponse> judge(HttpRequest& request, Ticket& ticket);
+  /// FrontPolicy as requests are judged by it.
+  struct Rules {
+    HostPolicy hosts;
+    std::chrono::milliseconds requestTimeout;
+  };
+  std::shared_ptr<const Rules> rules() const;
+  static std::shared_ptr<const Rules> rulesOf(const FrontPolicy& policy);
   std::optional<HttpResponse> judgeSource(const HttpRequest& request, Ticket& ticket) const;
   HttpResponse preflight(const HttpRequest& request, const RouteTable::Finding& found) const;
   std::optional<HttpResponse> identify(HttpRequest& request, Ticket& ticket);
@@ -78,14 +92,14 @@ class FrontDoor final : public http::Site, public std::enable_shared_from_this<F
   void finished(const AccessRecord& record);
 
   const FrontOptions options_;
-  const HostPolicy hosts_;
   const std::shared_ptr<AccessLog> log_;
   const std::shared_ptr<RateLimits> rates_;
   Idempotency idempotency_;
   std::atomic<bool> isDraining_{false};
   std::function<std::optional<std::chrono::milliseconds>()> stalledFor_;
-  mutable std::mutex keysMutex_;
+  mutable std::mutex mutex_;
   std::shared_ptr<const KeyRing> keys_;
+  std::shared_ptr<const Rules> rules_;
   std::array<std::atomic<std::uint64_t>, 6> answered_{};
   const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
   const RouteTable routes_;

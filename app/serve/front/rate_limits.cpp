@@ -68,6 +68,11 @@ double TokenBucket::secondsUntil(double cost, Clock::time_point now) {
   return std::max(0.0, (cost - level_) * 60 / static_cast<double>(perMinute_));
 }
 
+void RateLimits::setOptions(RateOptions options) {
+  const std::lock_guard lock(mutex_);
+  options_ = options;
+}
+
 RateLimits::Verdict RateLimits::enter(const KeyFacts* key, const std::string& address, bool isLocal,
                                       Clock::time_point now) {
   Verdict verdict;

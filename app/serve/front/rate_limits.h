@@ -55,6 +55,9 @@ class RateLimits : public std::enable_shared_from_this<RateLimits> {
 
   explicit RateLimits(RateOptions options) : options_(options) {}
 
+  /// For requests from now on.
+  void setOptions(RateOptions options);
+
   /// A place among those in work; given back by its destructor.
   class Place {
    public:
@@ -90,8 +93,8 @@ class RateLimits : public std::enable_shared_from_this<RateLimits> {
   };
   void leave(const std::string& key, const std::string& address);
 
-  const RateOptions options_;
   mutable std::mutex mutex_;
+  RateOptions options_;
   int inFlight_ = 0;
   std::unordered_map<std::string, OfKey> keys_;
   std::unordered_map<std::string, int> addresses_;
